@@ -1,0 +1,158 @@
+/*
+ * Private tables.  Nobody has rights on them; the functions are the only way
+ * to write, the views the only way to read.  No foreign keys between them:
+ * cano.health() checks what those would.  No triggers, checks, defaults or
+ * index expressions that call anything but pg_catalog, because the engine's
+ * statements run with the owner's rights.
+ */
+
+-- Ids of runs and of jobs: a run's first job has the run's own id.
+CREATE SEQUENCE cano._id AS bigint;
+CREATE SEQUENCE cano._definition_id AS bigint;
+CREATE SEQUENCE cano._attempt_id AS bigint;
+
+-- A workflow by name: who may redefine it, and its current version.
+CREATE TABLE cano._workflow (
+	workflow text COLLATE "C" PRIMARY KEY,
+	owner oid NOT NULL,
+	owner_name name NOT NULL,
+	version integer NOT NULL,
+	paused boolean NOT NULL
+);
+
+-- A version: immutable.  "functions" maps each function's name in the
+-- document to its exact signature.
+CREATE TABLE cano._definition (
+	id bigint PRIMARY KEY,
+	workflow text COLLATE "C" NOT NULL,
+	version integer NOT NULL,
+	owner oid NOT NULL,
+	owner_name name NOT NULL,
+	document jsonb NOT NULL,
+	functions jsonb NOT NULL,
+	created_at timestamptz NOT NULL,
+	UNIQUE (workflow, version)
+);
+
+-- A run: written at submit and at its end, never in between.  "origin" is
+-- the system identifier of the server that may run it.
+CREATE TABLE cano._run (
+	id bigint PRIMARY KEY,
+	definition bigint NOT NULL,
+	origin bigint NOT NULL,
+	owner oid NOT NULL,
+	owner_name name NOT NULL,
+	priority integer NOT NULL,
+	max_attempts integer,
+	run_at timestamptz,
+	submitted_at timestamptz NOT NULL,
+	started_at timestamptz,
+	ended_at timestamptz,
+	status text NOT NULL,				-- active, completed, failed, cancelled
+	state text COLLATE "C",				-- where it ended
+	rollback text,
+	cleared boolean NOT NULL,
+	dead boolean NOT NULL,
+	key text COLLATE "C",
+	parent bigint,
+	cancel_reason text,
+	tags text[],
+	headers jsonb,
+	input jsonb NOT NULL,
+	data jsonb,							-- at the end
+	error jsonb
+) WITH (fillfactor = 80);
+
+-- The keys of runs that have not ended.
+CREATE TABLE cano._key (
+	owner oid NOT NULL,
+	workflow text COLLATE "C" NOT NULL,
+	key text COLLATE "C" NOT NULL,
+	run bigint NOT NULL,
+	PRIMARY KEY (owner, workflow, key)
+);
+
+-- What is due now.  The primary key is the queue's order.  data is null
+-- while it is still the run's input.
+CREATE TABLE cano._job (
+	owner oid NOT NULL,
+	priority integer NOT NULL,
+	id bigint NOT NULL,
+	run bigint NOT NULL,
+	duty "char" NOT NULL,
+	state text COLLATE "C" NOT NULL,
+	attempt integer NOT NULL,
+	started_at timestamptz,
+	data jsonb,
+	PRIMARY KEY (owner, priority, id)
+);
+
+-- What is due later: a job and when.  due_at is infinity while nothing but
+-- an act of somebody (unpause, adopt) makes it due.
+CREATE TABLE cano._timer (
+	owner oid NOT NULL,
+	priority integer NOT NULL,
+	id bigint PRIMARY KEY,
+	run bigint NOT NULL,
+	duty "char" NOT NULL,
+	state text COLLATE "C" NOT NULL,
+	attempt integer NOT NULL,
+	started_at timestamptz,
+	data jsonb,
+	due_at timestamptz NOT NULL,
+	waiting "char" NOT NULL				-- (r)etry, (t)imer, (s)chedule, (p)aused, (o)ther origin
+);
+CREATE INDEX ON cano._timer (owner, due_at);
+
+-- The log of a run, append-only.  "job" is the id of the job that was made
+-- for the state entered here: the newest row leads to where the run is.
+CREATE TABLE cano._checkpoint (
+	run bigint NOT NULL,
+	sequence bigint NOT NULL,
+	kind "char" NOT NULL,				-- state (e)ntry, (c)ompletion, (s)tep cursor
+	version integer NOT NULL,
+	job bigint,
+	recorded_at timestamptz NOT NULL,
+	state text COLLATE "C" NOT NULL,
+	task text,
+	output jsonb,
+	PRIMARY KEY (run, sequence)
+);
+
+-- Failed attempts.
+CREATE TABLE cano._attempt (
+	run bigint NOT NULL,
+	id bigint NOT NULL,
+	branch integer,
+	attempt integer NOT NULL,
+	started_at timestamptz NOT NULL,
+	ended_at timestamptz NOT NULL,
+	state text COLLATE "C" NOT NULL,
+	task text,
+	sqlstate text NOT NULL,
+	message text NOT NULL,
+	detail text,
+	hint text,
+	context text,
+	PRIMARY KEY (run, id)
+);
+
+-- What tasks keep with cano.put().
+CREATE TABLE cano._variable (
+	run bigint NOT NULL,
+	key text COLLATE "C" NOT NULL,
+	value jsonb,
+	PRIMARY KEY (run, key)
+);
+
+-- Jobs that took their session or the server down, and how often.
+CREATE TABLE cano._crash (
+	job bigint PRIMARY KEY,
+	run bigint NOT NULL,
+	crashes integer NOT NULL,
+	last_at timestamptz NOT NULL
+);
+
+-- The two tables that turn over: let vacuum follow by count, not by share.
+ALTER TABLE cano._job SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
+ALTER TABLE cano._timer SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);

@@ -1,0 +1,72 @@
+/*-------------------------------------------------------------------------
+ *
+ * call.h
+ *	  Bind a function's parameters by name, call it, take what it returns.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CANO_CALL_H
+#define CANO_CALL_H
+
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "fsm.h"
+#include "function.h"
+
+/* What the reserved parameter names stand for.  NULL is SQL null. */
+typedef struct CanoBinding
+{
+	const char *workflow;
+	const char *state;
+	const char *idempotency_key;
+	int64		run_id;
+	int			attempt;
+	int			branch;			/* -1 is SQL null */
+	Jsonb	   *data;			/* never NULL, always an object */
+	Jsonb	   *input;
+	Jsonb	   *headers;
+	Jsonb	   *output;
+	Jsonb	   *cursor;
+	Jsonb	   *item;
+	Jsonb	   *outputs;
+	Jsonb	   *signal;
+	Jsonb	   *resources;
+} CanoBinding;
+
+/* What came back, converted under the user's own identity. */
+typedef struct CanoReturn
+{
+	CanoHappened what;			/* SAID_... */
+	const char *target;			/* SAID_NEXT: the state named, or NULL */
+	Jsonb	   *output;			/* NULL when there is none */
+	Jsonb	   *cursor;			/* SAID_MORE */
+	int64		delay_us;		/* SAID_NEXT, SAID_MORE, SAID_PENDING */
+	TimestampTz until;			/* SAID_UNTIL */
+	const char *reason;			/* SAID_FAILED, SAID_CANCELLED */
+	Jsonb	   *detail;			/* SAID_FAILED */
+} CanoReturn;
+
+/*
+ * Call the function as the current user.  Errors are raised: the caller has
+ * a subtransaction around this.  Fires the deferred triggers that the task
+ * queued, so that their errors are raised here too.  The result is allocated
+ * in "context", everything else in short-lived memory.
+ *
+ * "now" is the engine's time, for a timer that returns an interval.
+ */
+extern void cano_call(CanoFunction *function, CanoUse use,
+					  const CanoBinding *binding, TimestampTz now,
+					  MemoryContext context, CanoReturn *result);
+
+/*
+ * Put the session back as it was before the task: cursors, prepared
+ * statements, temporary objects, session advisory locks, sequence caches,
+ * LISTEN, random seed.  (Settings and role are restored by the GUC nest
+ * level that step.c opens.)  A point with nothing to do costs next to
+ * nothing.  Called outside the task's subtransaction's error handling, after
+ * it was released or rolled back, still in the same transaction.
+ */
+extern void cano_call_scrub(void);
+
+#endif							/* CANO_CALL_H */

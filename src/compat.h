@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  Differences between PostgreSQL 15, 16, 17 and 18, all of them.
+ *
+ * Code is written for the newest; the shims below serve the older.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CANO_COMPAT_H
+#define CANO_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "cano needs PostgreSQL 15 or newer"
+#endif
+
+/* 16: one ACL check for all kinds of objects */
+#if PG_VERSION_NUM < 160000
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "utils/acl.h"
+
+static inline AclResult
+object_aclcheck(Oid classid, Oid objectid, Oid roleid, AclMode mode)
+{
+	switch (classid)
+	{
+		case NamespaceRelationId:
+			return pg_namespace_aclcheck(objectid, roleid, mode);
+		case ProcedureRelationId:
+			return pg_proc_aclcheck(objectid, roleid, mode);
+		default:
+			elog(ERROR, "unsupported object class: %u", classid);
+	}
+	return ACLCHECK_NO_PRIV;
+}
+#endif
+
+#endif							/* CANO_COMPAT_H */

@@ -1,0 +1,51 @@
+/*-------------------------------------------------------------------------
+ *
+ * definition.h
+ *	  Workflow documents: parsed, validated, stored, compiled, cached.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CANO_DEFINITION_H
+#define CANO_DEFINITION_H
+
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "function.h"
+#include "model.h"
+
+/* What the shell needs of a state beside what the core knows (same index). */
+typedef struct CanoStateExtra
+{
+	const CanoFunctionName *run;	/* NULL: calls nothing */
+	int64		timeout_ms;		/* one attempt; 0 = none */
+	const char *output_key;		/* NULL: none */
+	const Interval *delay;		/* timer: this or */
+	TimestampTz until;			/* this; DT_NOBEGIN = none */
+} CanoStateExtra;
+
+typedef struct CanoDefinition
+{
+	int64		id;
+	const char *workflow;
+	int			version;
+	CanoModel	model;
+	const CanoStateExtra *extra;
+	int			priority;		/* of runs that do not say; default 1000 */
+	bool		async;			/* durability => 'async' */
+	const char *not_yet;		/* a feature this release cannot run, or NULL */
+} CanoDefinition;
+
+/*
+ * The compiled form of a stored version: cached for the life of the process,
+ * never changes.  Opens a window when it is not cached.  Raises when there is
+ * no such id.
+ */
+extern const CanoDefinition *cano_definition_get(int64 id);
+
+/*
+ * The id of a workflow's version (0 = the current one).  Raises CN404.
+ */
+extern int64 cano_definition_find(const char *workflow, int version);
+
+#endif							/* CANO_DEFINITION_H */

@@ -1,0 +1,316 @@
+/*-------------------------------------------------------------------------
+ *
+ * fsm.c
+ *	  The decision core: what just happened -> what comes next.
+ *
+ * Every rule about a run lives here and nowhere else.  Two of them shape the
+ * rest: the entry row of a state is written together with the decision to go
+ * there, so a state is durable before its task starts; and an attempt whose
+ * outcome is not allowed is rolled back whole (keep is false), as one that
+ * raised an error is.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "fsm.h"
+
+#include <string.h>
+
+#include "retry.h"
+
+static CanoDecision enter(const CanoModel *model, int target, int64_t delay_us);
+static CanoDecision follow(const CanoModel *model, const CanoState *from,
+						   const CanoEvent *event);
+static CanoDecision failed(const CanoModel *model, const CanoPosition *position,
+						   const CanoEvent *event);
+static CanoDecision crashed(const CanoPosition *position, const CanoEvent *event);
+static CanoDecision refuse(int state, CanoFault fault);
+static CanoDecision end(int state, CanoEnding ending, CanoFault fault,
+						CanoCategory category);
+static bool is_fatal(const CanoState *state, const char *sqlstate);
+static bool is_panic(const char *sqlstate);
+static bool is_target(const CanoState *from, int target);
+
+CanoDecision
+cano_fsm_decide(const CanoModel *model, const CanoPosition *position,
+				const CanoEvent *event)
+{
+	const CanoState *from = &model->states[position->state];
+	CanoDecision decision;
+
+	switch (event->what)
+	{
+		case CANO_ARRIVED:
+			/* Its entry row was written by whoever sent the run here. */
+			decision = enter(model, position->state, 0);
+			decision.entered = false;
+			return decision;
+
+		case CANO_WOKEN:
+			if (from->kind == CANO_KIND_TIMER)
+				return enter(model, from->next, 0);
+			break;
+
+		case CANO_SAID_NEXT:
+			if (from->kind == CANO_KIND_TASK || from->kind == CANO_KIND_ROUTER)
+				return follow(model, from, event);
+			break;
+
+		case CANO_SAID_UNTIL:
+			if (from->kind == CANO_KIND_TIMER)
+			{
+				decision = enter(model, position->state, 0);
+				decision.verb = CANO_WAIT;
+				decision.duty = CANO_DUTY_WAKE;
+				decision.waiting = CANO_WAIT_TIMER;
+				decision.own_time = true;
+				decision.entered = false;
+				return decision;
+			}
+			break;
+
+		case CANO_SAID_FAILED:
+			return end(position->state, CANO_FAILED, CANO_FAULT_VERDICT,
+					   CANO_CAT_TASK_EXECUTION);
+
+		case CANO_SAID_CANCELLED:
+			return end(position->state, CANO_CANCELLED, CANO_FAULT_VERDICT,
+					   CANO_CAT_CANCELLED);
+
+		case CANO_ATTEMPT_FAILED:
+			return failed(model, position, event);
+
+		case CANO_CRASHED:
+			return crashed(position, event);
+
+		case CANO_SAID_MORE:
+		case CANO_SAID_PENDING:
+			break;
+	}
+	return refuse(position->state, CANO_FAULT_WRONG_OUTCOME);
+}
+
+/*
+ * Go to a state, now or later.
+ */
+static CanoDecision
+enter(const CanoModel *model, int target, int64_t delay_us)
+{
+	const CanoState *state = &model->states[target];
+	CanoDecision decision = {
+		.verb = CANO_GO,
+		.state = target,
+		.entered = cano_fsm_leaves_row(state),
+		.keep = true,
+		.duty = CANO_DUTY_ENTER,
+		.attempt = 1
+	};
+
+	if (delay_us > 0)
+	{
+		decision.verb = CANO_WAIT;
+		decision.waiting = CANO_WAIT_TIMER;
+		decision.delay_us = delay_us;
+	}
+	else if (state->kind == CANO_KIND_EXIT)
+	{
+		decision.verb = CANO_END;
+		decision.ending = state->ending;
+		if (state->ending != CANO_COMPLETED)
+		{
+			decision.fault = CANO_FAULT_EXIT;
+			decision.category = CANO_CAT_WORKFLOW;
+		}
+	}
+	else if (state->kind == CANO_KIND_TIMER && !state->calls)
+	{
+		decision.verb = CANO_WAIT;
+		decision.duty = CANO_DUTY_WAKE;
+		decision.waiting = CANO_WAIT_TIMER;
+		decision.own_time = true;
+	}
+	return decision;
+}
+
+/*
+ * A task or router says where to go.
+ */
+static CanoDecision
+follow(const CanoModel *model, const CanoState *from, const CanoEvent *event)
+{
+	int			here = (int) (from - model->states);
+	int			target = from->next;
+
+	if (event->target != NULL)
+	{
+		target = cano_fsm_state(model, event->target);
+		if (target == CANO_NO_STATE)
+			return refuse(here, CANO_FAULT_UNKNOWN_STATE);
+		if (!is_target(from, target))
+			return refuse(here, CANO_FAULT_NOT_A_TARGET);
+	}
+	else if (target == CANO_NO_STATE)
+		return refuse(here, CANO_FAULT_NO_NEXT);
+
+	return enter(model, target, event->delay_us);
+}
+
+/*
+ * An attempt raised an error: another one, or the end.
+ */
+static CanoDecision
+failed(const CanoModel *model, const CanoPosition *position,
+	   const CanoEvent *event)
+{
+	const CanoState *state = &model->states[position->state];
+	int			max_attempts = cano_fsm_max_attempts(model, position);
+	CanoRetry	retry = state->retry;
+	CanoDecision decision;
+
+	if (strcmp(event->sqlstate, "CN900") == 0 ||
+		is_fatal(state, event->sqlstate))
+		decision = end(position->state, CANO_FAILED, CANO_FAULT_TASK,
+					   CANO_CAT_PERMANENT);
+	else if (is_panic(event->sqlstate) ||
+			 event->category == CANO_CAT_MISSING_ARGUMENT ||
+			 event->category == CANO_CAT_WORKFLOW ||
+			 max_attempts <= 1)
+		decision = end(position->state, CANO_FAILED, CANO_FAULT_TASK,
+					   event->category);
+	else if (position->attempt >= max_attempts)
+		decision = end(position->state, CANO_FAILED, CANO_FAULT_EXHAUSTED,
+					   CANO_CAT_RETRY_EXHAUSTED);
+	else
+	{
+		/* A run's own limit may ask for retries where the state has none. */
+		if (retry.policy == CANO_RETRY_NONE)
+			retry = cano_retry_default(max_attempts - 1);
+
+		decision = enter(model, position->state, 0);
+		decision.verb = CANO_GO;
+		decision.duty = CANO_DUTY_ENTER;
+		decision.own_time = false;
+		decision.entered = false;
+		decision.attempt = position->attempt + 1;
+		decision.delay_us = 1000 *
+			cano_retry_delay_ms(&retry, position->attempt - 1,
+								position->random);
+		if (decision.delay_us > 0)
+		{
+			decision.verb = CANO_WAIT;
+			decision.waiting = CANO_WAIT_RETRY;
+		}
+	}
+	decision.keep = false;
+	decision.failed_attempt = true;
+	decision.dead = decision.verb == CANO_END;
+	return decision;
+}
+
+/*
+ * A job that took its session or the server with it runs again without
+ * consuming an attempt, at growing distance, until it has done so too often.
+ */
+static CanoDecision
+crashed(const CanoPosition *position, const CanoEvent *event)
+{
+	CanoDecision decision = {
+		.verb = CANO_WAIT,
+		.state = position->state,
+		.duty = CANO_DUTY_ENTER,
+		.attempt = position->attempt,
+		.waiting = CANO_WAIT_RETRY
+	};
+
+	if (event->crashes >= position->max_crashes)
+	{
+		decision = end(position->state, CANO_FAILED, CANO_FAULT_POISONED,
+					   CANO_CAT_POISONED);
+		decision.keep = false;
+		decision.dead = true;
+	}
+	else if (event->crashes <= 1)
+		decision.verb = CANO_GO;
+	else
+		decision.delay_us = INT64_C(1000000) * (event->crashes == 2 ? 1 : 10);
+	return decision;
+}
+
+/*
+ * An outcome that is not allowed: the attempt is undone and the run fails.
+ */
+static CanoDecision
+refuse(int state, CanoFault fault)
+{
+	CanoDecision decision = end(state, CANO_FAILED, fault, CANO_CAT_WORKFLOW);
+
+	decision.keep = false;
+	return decision;
+}
+
+static CanoDecision
+end(int state, CanoEnding ending, CanoFault fault, CanoCategory category)
+{
+	CanoDecision decision = {
+		.verb = CANO_END,
+		.state = state,
+		.keep = true,
+		.ending = ending,
+		.fault = fault,
+		.category = category
+	};
+
+	return decision;
+}
+
+int
+cano_fsm_state(const CanoModel *model, const char *name)
+{
+	for (int i = 0; i < model->nstates; i++)
+		if (strcmp(model->states[i].name, name) == 0)
+			return i;
+	return CANO_NO_STATE;
+}
+
+bool
+cano_fsm_leaves_row(const CanoState *state)
+{
+	return state->kind != CANO_KIND_ROUTER;
+}
+
+int
+cano_fsm_max_attempts(const CanoModel *model, const CanoPosition *position)
+{
+	const CanoRetry *retry = &model->states[position->state].retry;
+
+	if (position->max_attempts > 0)
+		return position->max_attempts;
+	return retry->policy == CANO_RETRY_NONE ? 1 : retry->retries + 1;
+}
+
+static bool
+is_fatal(const CanoState *state, const char *sqlstate)
+{
+	for (int i = 0; i < state->nfatal; i++)
+		if (strncmp(sqlstate, state->fatal_on[i],
+					strlen(state->fatal_on[i])) == 0)
+			return true;
+	return false;
+}
+
+/* Internal errors and failed assertions say that the task itself is broken. */
+static bool
+is_panic(const char *sqlstate)
+{
+	return strncmp(sqlstate, "XX", 2) == 0 || strcmp(sqlstate, "P0004") == 0;
+}
+
+static bool
+is_target(const CanoState *from, int target)
+{
+	if (from->anywhere || target == from->next)
+		return true;
+	for (int i = 0; i < from->ntargets; i++)
+		if (from->targets[i] == target)
+			return true;
+	return false;
+}

@@ -1,0 +1,122 @@
+/*-------------------------------------------------------------------------
+ *
+ * fsm.h
+ *	  The decision core: what just happened -> what comes next.
+ *
+ * A pure function.  It touches no table, no clock, no random number and no
+ * memory but its arguments; the shell (step.c, batch.c) acts upon its
+ * decision.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CANO_FSM_H
+#define CANO_FSM_H
+
+#include "model.h"
+
+/* Why a job is due; stored in the job row as this character. */
+typedef enum CanoDuty
+{
+	CANO_DUTY_ENTER = 'e',		/* do what the state is for */
+	CANO_DUTY_WAKE = 'w'		/* the time this state waited for has come */
+} CanoDuty;
+
+/* What happened to the run. */
+typedef enum CanoHappened
+{
+	CANO_ARRIVED,				/* entered a state that calls nothing */
+	CANO_WOKEN,					/* the state's own wait is over */
+	CANO_SAID_NEXT,				/* task returned: go on */
+	CANO_SAID_UNTIL,			/* a timer's function returned its due time */
+	CANO_SAID_MORE,
+	CANO_SAID_PENDING,
+	CANO_SAID_FAILED,			/* verdict: the run fails */
+	CANO_SAID_CANCELLED,		/* verdict: the run is cancelled */
+	CANO_ATTEMPT_FAILED,		/* the attempt raised an error */
+	CANO_CRASHED				/* the job took its session or server down */
+} CanoHappened;
+
+typedef struct CanoEvent
+{
+	CanoHappened what;
+	const char *target;			/* SAID_NEXT: state named, or NULL */
+	int64_t		delay_us;		/* SAID_NEXT: enter it this much later */
+	CanoCategory category;		/* ATTEMPT_FAILED: as the shell sees it */
+	const char *sqlstate;		/* ATTEMPT_FAILED: five characters */
+	int			crashes;		/* CRASHED: how often so far */
+} CanoEvent;
+
+/* The run as it stands. */
+typedef struct CanoPosition
+{
+	int			state;
+	int			attempt;		/* 1-based */
+	int			max_attempts;	/* the run's own limit, 0 = the state's */
+	int			max_crashes;
+	double		random;			/* uniform in [-1, 1], for jitter */
+} CanoPosition;
+
+typedef enum CanoVerb
+{
+	CANO_GO,					/* the state named is due now */
+	CANO_WAIT,					/* it is due later */
+	CANO_END					/* the run ends */
+} CanoVerb;
+
+/* What a waiting run waits for. */
+typedef enum CanoWaiting
+{
+	CANO_WAIT_RETRY = 'r',
+	CANO_WAIT_TIMER = 't',
+	CANO_WAIT_SCHEDULE = 's'
+} CanoWaiting;
+
+/* Which error the run ends with. */
+typedef enum CanoFault
+{
+	CANO_FAULT_NONE,
+	CANO_FAULT_TASK,			/* the task's own error, as it is */
+	CANO_FAULT_EXHAUSTED,		/* the same, wrapped: attempts used up */
+	CANO_FAULT_VERDICT,			/* the task's own reason */
+	CANO_FAULT_EXIT,			/* an exit whose outcome is not completed */
+	CANO_FAULT_POISONED,		/* it crashed too often */
+	CANO_FAULT_NO_NEXT,			/* no state given and no default */
+	CANO_FAULT_UNKNOWN_STATE,
+	CANO_FAULT_NOT_A_TARGET,
+	CANO_FAULT_WRONG_OUTCOME	/* its kind does not know this outcome */
+} CanoFault;
+
+typedef struct CanoDecision
+{
+	CanoVerb	verb;
+	int			state;			/* where the run is now */
+	bool		entered;		/* append an entry row for that state */
+	bool		keep;			/* keep the attempt's effects and its output */
+	bool		failed_attempt; /* record a failed attempt */
+	CanoDuty	duty;			/* GO, WAIT: what to do when due */
+	int			attempt;		/* GO, WAIT: the attempt that will be */
+	CanoWaiting waiting;		/* WAIT: for what */
+	bool		own_time;		/* WAIT: due when the state itself says */
+	int64_t		delay_us;		/* WAIT, unless own_time: due in so long */
+	CanoEnding	ending;			/* END */
+	CanoFault	fault;			/* END: why, unless completed */
+	CanoCategory category;		/* END: of the run's error */
+	bool		dead;			/* END: counts as a dead letter */
+} CanoDecision;
+
+/* Decide what follows from an event. */
+extern CanoDecision cano_fsm_decide(const CanoModel *model,
+									const CanoPosition *position,
+									const CanoEvent *event);
+
+/* Index of the state of that name, or CANO_NO_STATE. */
+extern int	cano_fsm_state(const CanoModel *model, const char *name);
+
+/* Whether entering this state leaves a checkpoint row. */
+extern bool cano_fsm_leaves_row(const CanoState *state);
+
+/* Attempts that a position allows. */
+extern int	cano_fsm_max_attempts(const CanoModel *model,
+								  const CanoPosition *position);
+
+#endif							/* CANO_FSM_H */

@@ -1,0 +1,24 @@
+/*-------------------------------------------------------------------------
+ *
+ * recorder.h
+ *	  The flight recorder: which job each slot was running when its process,
+ *	  or the whole server, went down.
+ *
+ * A small file in the data directory, mapped by every process that runs
+ * tasks, written with plain stores and never flushed: the page cache outlives
+ * any process, and a power failure is not the fault of a task.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CANO_RECORDER_H
+#define CANO_RECORDER_H
+
+/*
+ * This process is about to run / has run this job.  Between the two, the end
+ * of the process is a crash mark against the job, unless somebody else caused
+ * it (terminated it, or crashed the server).  Nothing without shared memory.
+ */
+extern void cano_recorder_begin(int64 job, int64 run);
+extern void cano_recorder_end(void);
+
+#endif							/* CANO_RECORDER_H */

@@ -1,0 +1,63 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.h
+ *	  What processes of cano tell each other.  Nothing in it is needed for
+ *	  correctness: after a crash it starts empty and the tables are enough.
+ *
+ * Without shared_preload_libraries there is no shared memory of ours; every
+ * function here then does nothing or says that nothing is there.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CANO_SHMEM_H
+#define CANO_SHMEM_H
+
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+/* Was the library preloaded? */
+extern bool cano_shmem_available(void);
+
+/* ---- Slots: who runs what since when (cano.activity, cano.workers) ---- */
+
+/*
+ * Take a slot for this process, which runs tasks of that role.  A worker has
+ * one from its start; a session takes one for the time of CALL cano.work().
+ * Does nothing when none is free.
+ */
+extern void cano_slot_attach(Oid role);
+extern void cano_slot_detach(void);
+
+/* A task is about to be called / is over.  Cheap: called for every step. */
+extern void cano_slot_begin(int64 run, const char *workflow, const char *state,
+							const char *task, int attempt, TimestampTz since);
+extern void cano_slot_end(void);
+
+/* What cano.progress() said of the task that this process is running. */
+extern void cano_slot_progress(int64 done, int64 total, const char *note);
+
+/* ---- Lanes: which (database, role) has work due when ---- */
+
+/*
+ * Remember that the current transaction made work of that role due at that
+ * time; told to the launcher or to an idle worker when it commits, forgotten
+ * when it aborts.
+ */
+extern void cano_wake_at_commit(Oid role, TimestampTz due_at);
+
+/* The same for those who wait for the end of a run. */
+extern void cano_wake_waiters_at_commit(int64 run);
+
+/*
+ * Wait until something about the run may have changed, at most so long.
+ * Prepare before looking, wait after looking, done at the end; interrupts are
+ * served.  Without shared memory it just waits for a short time.
+ */
+extern void cano_waiter_prepare(int64 run);
+extern void cano_waiter_wait(int64 run, long timeout_ms);
+extern void cano_waiter_done(void);
+
+/* More is queued for this role than one worker can take at once. */
+extern void cano_lane_backlog(Oid role);
+
+#endif							/* CANO_SHMEM_H */

@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * txn.h
+ *	  How a batch begins, commits and aborts: as a worker or in a session.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CANO_TXN_H
+#define CANO_TXN_H
+
+/*
+ * A worker starts and ends transactions of its own.  A session (CALL
+ * cano.work) is inside one, connected to SPI non-atomically, and ends it
+ * through SPI; there a batch is a subtransaction, so that an error leaves
+ * SPI's stack as it was.
+ */
+extern void cano_txn_set_session(bool session);
+extern bool cano_txn_is_session(void);
+
+/*
+ * Begin a transaction that keeps books whatever the role's defaults say:
+ * read committed, read write.
+ */
+extern void cano_txn_begin(void);
+
+/* Commit as the role; raises what the commit raises. */
+extern void cano_txn_commit(bool async);
+
+/* After an error was caught, copied and flushed. */
+extern void cano_txn_abort(void);
+
+#endif							/* CANO_TXN_H */
