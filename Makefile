@@ -4,7 +4,7 @@ MODULE_big = cano
 
 OBJS = $(addprefix src/, \
 	api.o batch.o call.o cano.o context.o debug.o definition.o document.o \
-	error.o fsm.o function.o guc.o launcher.o recorder.o retry.o scan.o \
+	error.o fsm.o function.o guc.o json.o launcher.o recorder.o retry.o scan.o \
 	session.o shmem.o statement.o step.o store.o store_definition.o txn.o \
 	utility.o wait.o window.o worker.o)
 

@@ -36,4 +36,8 @@ object_aclcheck(Oid classid, Oid objectid, Oid roleid, AclMode mode)
 }
 #endif
 
+/* 19: pushJsonbValue works on a JsonbInState; until then it is this */
+#define cano_push_jsonb(state, token, value) \
+	pushJsonbValue((state), (token), (value))
+
 #endif							/* CANO_COMPAT_H */

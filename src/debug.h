@@ -15,11 +15,9 @@
 
 #ifdef CANO_DEBUG_POINTS
 extern void cano_debug_point(const char *name);
-extern void cano_debug_init(void);
 #define CANO_POINT(name)	cano_debug_point(name)
 #else
 #define CANO_POINT(name)	((void) 0)
-#define cano_debug_init()	((void) 0)
 #endif
 
 /* The engine's only way to read the time. */

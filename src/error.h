@@ -31,6 +31,9 @@ extern int	cano_errcode(CanoCategory category);
 /* The category of a SQLSTATE of ours; task_execution for any other. */
 extern CanoCategory cano_error_category(int sqlerrcode);
 
+/* The category of that name; task_execution for any other. */
+extern CanoCategory cano_category_by_name(const char *name);
+
 /* Copy a caught error into the current memory context, cut to size. */
 extern CanoError *cano_error_copy(const ErrorData *edata);
 

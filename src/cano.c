@@ -1,0 +1,38 @@
+/*-------------------------------------------------------------------------
+ *
+ * cano.c
+ *	  Where the library starts: a table of contents.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+
+#include "function.h"
+#include "guc.h"
+#include "launcher.h"
+#include "shmem.h"
+#include "utility.h"
+#include "window.h"
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	cano_guc_init();
+	cano_window_init();
+	cano_function_init();
+	cano_utility_init();
+
+	/* Without preload there are no workers; sessions can still work. */
+	if (process_shared_preload_libraries_in_progress)
+	{
+		cano_shmem_init();
+		cano_launcher_register();
+	}
+}

@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * json.h
+ *	  Small jsonb objects, built and taken apart.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CANO_JSON_H
+#define CANO_JSON_H
+
+#include "utils/jsonb.h"
+
+/* An object under construction. */
+typedef struct CanoJson
+{
+	JsonbParseState *state;
+} CanoJson;
+
+extern void cano_json_begin(CanoJson *json);
+extern void cano_json_text(CanoJson *json, const char *key, const char *value); /* NULL: null */
+extern void cano_json_int(CanoJson *json, const char *key, int64 value);
+extern void cano_json_value(CanoJson *json, const char *key, const Jsonb *value);	/* NULL: null */
+extern Jsonb *cano_json_end(CanoJson *json);
+
+/* {} */
+extern Jsonb *cano_json_empty(void);
+
+/* A copy in the current memory context, detoasted; NULL for SQL null. */
+extern Jsonb *cano_json_copy(Datum datum, bool isnull);
+
+/* data || other: keys of the second win.  Both must be objects. */
+extern Jsonb *cano_json_merge(const Jsonb *data, const Jsonb *other);
+
+/* data with one key set. */
+extern Jsonb *cano_json_set(const Jsonb *data, const char *key, const Jsonb *value);
+
+/* The text under a key, or NULL where it is absent or no string. */
+extern char *cano_json_get_text(const Jsonb *object, const char *key);
+
+#endif							/* CANO_JSON_H */

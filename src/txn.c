@@ -1,0 +1,116 @@
+/*-------------------------------------------------------------------------
+ *
+ * txn.c
+ *	  How a batch begins, commits and aborts: as a worker or in a session.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/guc.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+#include "txn.h"
+
+static void keep_books(void);
+
+static bool in_session = false;
+
+/* A session's own surroundings while a batch is a subtransaction of it. */
+static MemoryContext session_context;
+static ResourceOwner session_owner;
+
+void
+cano_txn_set_session(bool session)
+{
+	in_session = session;
+}
+
+bool
+cano_txn_is_session(void)
+{
+	return in_session;
+}
+
+void
+cano_txn_begin(void)
+{
+	if (!in_session)
+	{
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		keep_books();
+		return;
+	}
+	keep_books();
+	session_context = CurrentMemoryContext;
+	session_owner = CurrentResourceOwner;
+	BeginInternalSubTransaction(NULL);
+}
+
+/*
+ * The role's defaults are for its tasks; a transaction that keeps books must
+ * be able to write, and to see what others committed.
+ */
+static void
+keep_books(void)
+{
+	if (!FirstSnapshotSet)
+	{
+		XactIsoLevel = XACT_READ_COMMITTED;
+		XactDeferrable = false;
+	}
+	XactReadOnly = false;
+}
+
+void
+cano_txn_commit(bool async)
+{
+	int			nestlevel = NewGUCNestLevel();
+
+	if (async)
+		(void) set_config_option("synchronous_commit", "off",
+								 PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_LOCAL, true, 0, false);
+	if (!in_session)
+	{
+		/* The setting must last through the commit, which unwinds it. */
+		CommitTransactionCommand();
+		pgstat_report_stat(true);
+		return;
+	}
+	ReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(session_context);
+	CurrentResourceOwner = session_owner;
+	if (async)
+		SPI_commit();
+	else
+	{
+		AtEOXact_GUC(true, nestlevel);
+		SPI_commit();
+	}
+}
+
+void
+cano_txn_abort(void)
+{
+	if (!in_session)
+	{
+		AbortOutOfAnyTransaction();
+		return;
+	}
+
+	/* A failed commit has already ended both. */
+	if (GetCurrentTransactionNestLevel() > 1)
+	{
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(session_context);
+		CurrentResourceOwner = session_owner;
+	}
+	SPI_rollback();
+}
