@@ -3,9 +3,9 @@ EXTVERSION = 0.1.0
 MODULE_big = cano
 
 OBJS = $(addprefix src/, \
-	api.o batch.o call.o cano.o context.o debug.o definition.o document.o \
+	api.o attempt.o batch.o call.o cano.o context.o debug.o definition.o document.o \
 	error.o fsm.o function.o guc.o json.o launcher.o recorder.o retry.o scan.o \
-	session.o shmem.o statement.o step.o store.o store_definition.o txn.o \
+	session.o shmem.o statement.o step.o store.o store_definition.o store_submit.o txn.o \
 	utility.o wait.o window.o worker.o)
 
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
@@ -15,6 +15,17 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers 
 SQL_PARTS = $(addprefix sql/, 00_header.sql 10_tables.sql 20_types.sql \
 	30_parts.sql 40_outcomes.sql 50_verbs.sql 60_context.sql 70_views.sql 90_grants.sql)
 DATA_built = sql/cano--$(EXTVERSION).sql
+
+# Tests.  ./check has a server for them; see test/README.md.
+TEST_INSTANCE = --temp-instance=tmp_instance --temp-config=$(srcdir)/test/test.conf
+REGRESS = $(sort $(notdir $(basename $(wildcard $(srcdir)/test/sql/*.sql))))
+REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=cano $(TEST_INSTANCE)
+ISOLATION = $(sort $(notdir $(basename $(wildcard $(srcdir)/test/specs/*.spec))))
+ISOLATION_OPTS = --inputdir=$(srcdir)/test --load-extension=cano $(TEST_INSTANCE) \
+	$(if $(TEST_INSTANCE),--temp-config=$(srcdir)/test/no_workers.conf)
+TAP_TESTS = 1
+PROVE_TESTS = test/t/*.pl
+EXTRA_CLEAN = tmp_instance log
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)

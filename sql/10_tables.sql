@@ -82,6 +82,7 @@ CREATE TABLE cano._job (
 	duty "char" NOT NULL,
 	state text COLLATE "C" NOT NULL,
 	attempt integer NOT NULL,
+	sequence bigint NOT NULL,			-- of the newest checkpoint, -1 = none
 	started_at timestamptz,
 	data jsonb,
 	PRIMARY KEY (owner, priority, id)
@@ -97,6 +98,7 @@ CREATE TABLE cano._timer (
 	duty "char" NOT NULL,
 	state text COLLATE "C" NOT NULL,
 	attempt integer NOT NULL,
+	sequence bigint NOT NULL,			-- of the newest checkpoint, -1 = none
 	started_at timestamptz,
 	data jsonb,
 	due_at timestamptz NOT NULL,

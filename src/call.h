@@ -32,6 +32,10 @@ typedef struct CanoBinding
 	Jsonb	   *outputs;
 	Jsonb	   *signal;
 	Jsonb	   *resources;
+	const char *status;			/* this and the next three: on_end */
+	const char *final_state;
+	Jsonb	   *result;
+	Jsonb	   *error;
 } CanoBinding;
 
 /* What came back, converted under the user's own identity. */
@@ -61,12 +65,16 @@ extern void cano_call(CanoFunction *function, CanoUse use,
 
 /*
  * Put the session back as it was before the task: cursors, prepared
- * statements, temporary objects, session advisory locks, sequence caches,
- * LISTEN, random seed.  (Settings and role are restored by the GUC nest
- * level that step.c opens.)  A point with nothing to do costs next to
- * nothing.  Called outside the task's subtransaction's error handling, after
- * it was released or rolled back, still in the same transaction.
+ * statements, temporary objects, session advisory locks, and in a worker
+ * sequence caches and the random seed.  (Settings and role are restored by
+ * the GUC nest level that step.c opens.)  A point with nothing to do costs
+ * next to nothing.  Called outside the task's subtransaction's error
+ * handling, after it was released or rolled back, still in the same
+ * transaction.
+ *
+ * False when something is left that only the end of the transaction takes
+ * away (SET CONSTRAINTS): then no other task may run in it.
  */
-extern void cano_call_scrub(void);
+extern bool cano_call_scrub(void);
 
 #endif							/* CANO_CALL_H */

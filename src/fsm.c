@@ -208,30 +208,28 @@ failed(const CanoModel *model, const CanoPosition *position,
 
 /*
  * A job that took its session or the server with it runs again without
- * consuming an attempt, at growing distance, until it has done so too often.
+ * consuming an attempt, until it has done so too often.
  */
 static CanoDecision
 crashed(const CanoPosition *position, const CanoEvent *event)
 {
-	CanoDecision decision = {
-		.verb = CANO_WAIT,
-		.state = position->state,
-		.duty = CANO_DUTY_ENTER,
-		.attempt = position->attempt,
-		.waiting = CANO_WAIT_RETRY
-	};
+	CanoDecision decision;
 
-	if (event->crashes >= position->max_crashes)
+	if (event->crashes < position->max_crashes)
 	{
-		decision = end(position->state, CANO_FAILED, CANO_FAULT_POISONED,
-					   CANO_CAT_POISONED);
-		decision.keep = false;
-		decision.dead = true;
+		CanoDecision again = {
+			.verb = CANO_GO,
+			.state = position->state,
+			.duty = CANO_DUTY_ENTER,
+			.attempt = position->attempt
+		};
+
+		return again;
 	}
-	else if (event->crashes <= 1)
-		decision.verb = CANO_GO;
-	else
-		decision.delay_us = INT64_C(1000000) * (event->crashes == 2 ? 1 : 10);
+	decision = end(position->state, CANO_FAILED, CANO_FAULT_POISONED,
+				   CANO_CAT_POISONED);
+	decision.keep = false;
+	decision.dead = true;
 	return decision;
 }
 
@@ -244,6 +242,8 @@ refuse(int state, CanoFault fault)
 	CanoDecision decision = end(state, CANO_FAILED, fault, CANO_CAT_WORKFLOW);
 
 	decision.keep = false;
+	decision.failed_attempt = true;
+	decision.dead = true;
 	return decision;
 }
 

@@ -21,4 +21,20 @@
 extern void cano_recorder_begin(int64 job, int64 run);
 extern void cano_recorder_end(void);
 
+/*
+ * Use the record of this slot; watch SIGQUIT and SIGTERM until detached.
+ * Goes without when the file is of no use.
+ */
+extern void cano_recorder_attach(int slot);
+extern void cano_recorder_detach(void);
+
+/* The process ends: decide whether its job is to blame. */
+extern void cano_recorder_exit(void);
+
+/*
+ * For the launcher, before it starts anything: turn what an earlier life of
+ * the server left behind into crash marks.
+ */
+extern void cano_recorder_read(void);
+
 #endif							/* CANO_RECORDER_H */

@@ -15,6 +15,9 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+/* Ask for the memory; only while libraries are preloaded. */
+extern void cano_shmem_init(void);
+
 /* Was the library preloaded? */
 extern bool cano_shmem_available(void);
 

@@ -3,17 +3,24 @@
  * statement.c
  *	  One constant SQL statement: planned at first use, kept, run by value.
  *
- * Plans are generic: the tables are private, their indexes known, and a
- * custom plan would cost more than most of these statements do.
+ * Plans are generic, and made with the planner's taste for whole tables
+ * turned off: a plan made while a table is nearly empty is still in use when
+ * it is large.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
 
 #include "statement.h"
 #include "window.h"
+
+static void prepare(CanoStatement *statement);
+static void plan_for_growth(void);
 
 uint64
 cano_statement_run(CanoStatement *statement, Datum *values, const char *nulls,
@@ -24,23 +31,111 @@ cano_statement_run(CanoStatement *statement, Datum *values, const char *nulls,
 	Assert(cano_window_is_open());
 
 	if (statement->plan == NULL)
-	{
-		SPIPlanPtr	plan = SPI_prepare_cursor(statement->sql,
-											  statement->nparameters,
-											  statement->types,
-											  CURSOR_OPT_GENERIC_PLAN);
-
-		if (plan == NULL)
-			elog(ERROR, "SPI_prepare failed: %s: %s",
-				 SPI_result_code_string(SPI_result), statement->sql);
-		if (SPI_keepplan(plan) != 0)
-			elog(ERROR, "SPI_keepplan failed");
-		statement->plan = plan;
-	}
+		prepare(statement);
+	if (!statement->planned || !SPI_plan_is_valid(statement->plan))
+		plan_for_growth();
 
 	result = SPI_execute_plan(statement->plan, values, nulls, false, 0);
 	if (result != expect)
 		elog(ERROR, "SPI_execute_plan failed: %s: %s",
 			 SPI_result_code_string(result), statement->sql);
+	statement->planned = true;
 	return SPI_processed;
+}
+
+static void
+prepare(CanoStatement *statement)
+{
+	SPIPlanPtr	plan = SPI_prepare_cursor(statement->sql,
+										  statement->nparameters,
+										  statement->types,
+										  CURSOR_OPT_GENERIC_PLAN);
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s: %s",
+			 SPI_result_code_string(SPI_result), statement->sql);
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "SPI_keepplan failed");
+	statement->plan = plan;
+}
+
+/* Undone when the window closes. */
+static void
+plan_for_growth(void)
+{
+	static const char *const names[] = {
+		"enable_hashjoin", "enable_mergejoin", "enable_seqscan", "jit"
+	};
+
+	for (int i = 0; i < lengthof(names); i++)
+		(void) set_config_option(names[i], "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+}
+
+void
+cano_rows_init(CanoRows *rows, const CanoStatement *statement)
+{
+	rows->ncolumns = statement->nparameters;
+	rows->nrows = 0;
+	rows->capacity = 16;
+	for (int i = 0; i < rows->ncolumns; i++)
+	{
+		rows->values[i] = palloc(rows->capacity * sizeof(Datum));
+		rows->nulls[i] = palloc(rows->capacity * sizeof(bool));
+	}
+}
+
+int
+cano_rows_add(CanoRows *rows)
+{
+	if (rows->nrows == rows->capacity)
+	{
+		rows->capacity *= 2;
+		for (int i = 0; i < rows->ncolumns; i++)
+		{
+			rows->values[i] = repalloc(rows->values[i],
+									   rows->capacity * sizeof(Datum));
+			rows->nulls[i] = repalloc(rows->nulls[i],
+									  rows->capacity * sizeof(bool));
+		}
+	}
+	for (int i = 0; i < rows->ncolumns; i++)
+	{
+		rows->values[i][rows->nrows] = (Datum) 0;
+		rows->nulls[i][rows->nrows] = true;
+	}
+	return rows->nrows++;
+}
+
+void
+cano_rows_set(CanoRows *rows, int row, int column, Datum value)
+{
+	rows->values[column][row] = value;
+	rows->nulls[column][row] = false;
+}
+
+uint64
+cano_rows_run(CanoRows *rows, CanoStatement *statement, int expect)
+{
+	Datum		arrays[CANO_MAX_PARAMETERS];
+
+	if (rows->nrows == 0)
+		return 0;
+	for (int i = 0; i < rows->ncolumns; i++)
+	{
+		Oid			element = get_element_type(statement->types[i]);
+		int16		typlen;
+		bool		typbyval;
+		char		typalign;
+		int			dims = rows->nrows;
+		int			lower = 1;
+
+		get_typlenbyvalalign(element, &typlen, &typbyval, &typalign);
+		arrays[i] = PointerGetDatum(construct_md_array(rows->values[i],
+													   rows->nulls[i],
+													   1, &dims, &lower,
+													   element, typlen,
+													   typbyval, typalign));
+	}
+	return cano_statement_run(statement, arrays, NULL, expect);
 }

@@ -17,7 +17,8 @@ typedef struct CanoStatement
 	const char *sql;
 	int			nparameters;
 	Oid			types[CANO_MAX_PARAMETERS];
-	SPIPlanPtr	plan;			/* private to statement.c */
+	SPIPlanPtr	plan;			/* this and the next: private to statement.c */
+	bool		planned;
 } CanoStatement;
 
 /*
@@ -27,5 +28,28 @@ typedef struct CanoStatement
  */
 extern uint64 cano_statement_run(CanoStatement *statement, Datum *values,
 								 const char *nulls, int expect);
+
+/*
+ * Rows gathered for one statement whose parameters are all arrays, one a
+ * column, which it unnests.
+ */
+typedef struct CanoRows
+{
+	int			ncolumns;
+	int			nrows;
+	int			capacity;
+	Datum	   *values[CANO_MAX_PARAMETERS];
+	bool	   *nulls[CANO_MAX_PARAMETERS];
+} CanoRows;
+
+/* In the current memory context. */
+extern void cano_rows_init(CanoRows *rows, const CanoStatement *statement);
+
+/* Add a row of nulls and return its number, then set its columns. */
+extern int	cano_rows_add(CanoRows *rows);
+extern void cano_rows_set(CanoRows *rows, int row, int column, Datum value);
+
+/* Run the statement over all of them at once; nothing if there are none. */
+extern uint64 cano_rows_run(CanoRows *rows, CanoStatement *statement, int expect);
 
 #endif							/* CANO_STATEMENT_H */

@@ -71,28 +71,22 @@ keep_books(void)
 void
 cano_txn_commit(bool async)
 {
-	int			nestlevel = NewGUCNestLevel();
-
+	if (in_session)
+	{
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(session_context);
+		CurrentResourceOwner = session_owner;
+	}
 	if (async)
 		(void) set_config_option("synchronous_commit", "off",
 								 PGC_USERSET, PGC_S_SESSION,
 								 GUC_ACTION_LOCAL, true, 0, false);
-	if (!in_session)
-	{
-		/* The setting must last through the commit, which unwinds it. */
-		CommitTransactionCommand();
-		pgstat_report_stat(true);
-		return;
-	}
-	ReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(session_context);
-	CurrentResourceOwner = session_owner;
-	if (async)
+	if (in_session)
 		SPI_commit();
 	else
 	{
-		AtEOXact_GUC(true, nestlevel);
-		SPI_commit();
+		CommitTransactionCommand();
+		pgstat_report_stat(true);
 	}
 }
 

@@ -1,0 +1,74 @@
+/*
+ * A shop: stock, payments, a log of mails, and the workflow of an order.
+ *
+ * Plain tables and plain functions: nothing in them knows of cano, except
+ * that parameters are named like the keys of an order's data.  Load it as the
+ * role that will submit orders, in a database with the extension:
+ *
+ *		psql -f examples/shop.sql
+ *
+ * The demonstration (demo.sql) uses it, too.
+ */
+CREATE SCHEMA shop;
+
+CREATE TABLE shop.stock (
+	item text PRIMARY KEY,
+	available integer NOT NULL,
+	CONSTRAINT no_more_than_there_is CHECK (available >= 0)
+);
+CREATE TABLE shop.reservations (order_no text, item text, quantity integer);
+CREATE TABLE shop.payments (
+	payment integer GENERATED ALWAYS AS IDENTITY,
+	order_no text,
+	amount numeric
+);
+CREATE TABLE shop.mail_log (order_no text, body text);
+
+INSERT INTO shop.stock VALUES ('teapot', 10), ('samovar', 1);
+
+CREATE FUNCTION shop.reserve(order_no text, item text, quantity integer DEFAULT 1)
+RETURNS void
+LANGUAGE sql
+BEGIN ATOMIC
+	INSERT INTO shop.reservations VALUES (order_no, item, quantity);
+	UPDATE shop.stock AS s SET available = s.available - reserve.quantity
+	WHERE s.item = reserve.item;
+END;
+
+-- There is one card terminal, and it takes one card at a time.
+CREATE FUNCTION shop.charge(order_no text, amount numeric)
+RETURNS jsonb
+LANGUAGE plpgsql
+AS $$
+DECLARE
+	v_payment integer;
+BEGIN
+	INSERT INTO shop.payments (order_no, amount) VALUES (charge.order_no, charge.amount)
+	RETURNING payments.payment INTO v_payment;
+	PERFORM pg_advisory_xact_lock(hashtext('card terminal'));
+	RETURN jsonb_build_object('payment', v_payment);
+END;
+$$;
+
+-- A router: the text it returns is the next state.
+CREATE FUNCTION shop.route(gift boolean DEFAULT false)
+RETURNS text
+LANGUAGE sql
+RETURN CASE WHEN gift THEN 'wrap' ELSE 'notify' END;
+
+CREATE FUNCTION shop.notify(order_no text, payment integer)
+RETURNS void
+LANGUAGE sql
+BEGIN ATOMIC
+	INSERT INTO shop.mail_log
+	VALUES (order_no, format('Order %s is paid (payment %s) and on its way.', order_no, payment));
+END;
+
+SELECT cano.define('order',
+	cano.task  ('reserve', 'shop.reserve', next => 'charge',
+				retry => cano.exponential(2, base => '100 ms')),
+	cano.task  ('charge',  'shop.charge', next => 'route'),
+	cano.router('route',   'shop.route', targets => ARRAY['wrap', 'notify']),
+	cano.timer ('wrap',    delay => '1 second', next => 'notify'),
+	cano.task  ('notify',  'shop.notify', next => 'done'),
+	cano.exit  ('done')) AS version;

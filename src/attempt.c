@@ -1,0 +1,73 @@
+/*-------------------------------------------------------------------------
+ *
+ * attempt.c
+ *	  The time limit of one attempt.
+ *
+ * A timer of our own, not statement_timeout: a task may change that setting,
+ * and a session that calls cano.work() has a use for it.  A task may trap the
+ * interruption, so it comes again; one that still goes on long after its time
+ * loses its session.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#include "attempt.h"
+
+/* How often to interrupt again, and after how many times to end it all. */
+#define AGAIN_MS		100
+#define PATIENCE		50
+
+static void out_of_time(void);
+
+static TimeoutId timer = MAX_TIMEOUTS;
+static volatile sig_atomic_t interruptions = 0;
+static bool running = false;
+
+void
+cano_attempt_start(int64 limit_ms)
+{
+	interruptions = 0;
+	running = limit_ms > 0;
+	if (!running)
+		return;
+	if (timer == MAX_TIMEOUTS)
+		timer = RegisterTimeout(USER_TIMEOUT, out_of_time);
+	enable_timeout_every(timer,
+						 TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													 limit_ms),
+						 AGAIN_MS);
+}
+
+bool
+cano_attempt_stop(void)
+{
+	if (!running)
+		return false;
+	running = false;
+	disable_timeout(timer, false);
+	if (interruptions == 0)
+		return false;
+	QueryCancelPending = false;
+	return true;
+}
+
+/*
+ * Runs in the signal handler.
+ */
+static void
+out_of_time(void)
+{
+	interruptions++;
+	InterruptPending = true;
+	if (interruptions > PATIENCE)
+		ProcDiePending = true;
+	else
+		QueryCancelPending = true;
+	SetLatch(MyLatch);
+}

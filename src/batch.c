@@ -1,0 +1,550 @@
+/*-------------------------------------------------------------------------
+ *
+ * batch.c
+ *	  Several steps in one transaction: claim, run, settle, commit.
+ *
+ * A run whose next state is ready is driven on in memory; only what is left
+ * of it at the end becomes a row.  Steps share a transaction while nobody can
+ * tell: while the work of earlier steps is held, no task is started that may
+ * take long, and one that would wait for a lock is undone, the transaction
+ * committed, and the task run again with nothing held.  A transaction that
+ * fails as a whole is rolled back and its jobs are run one by one, so that
+ * the one to blame is found and only it pays.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_authid.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "batch.h"
+#include "debug.h"
+#include "error.h"
+#include "guc.h"
+#include "json.h"
+#include "shmem.h"
+#include "step.h"
+#include "store.h"
+#include "txn.h"
+#include "utility.h"
+#include "window.h"
+
+/* The most jobs that one claim takes. */
+#define MAX_CLAIM		64
+
+/* How long to leave the tables alone after an error of the engine's own. */
+#define TROUBLE_MS		1000
+
+/* How often a commit that lost against others is tried again at once. */
+#define MAX_CONFLICTS	5
+
+/* Jobs remembered as having to run with nothing held. */
+#define MAX_SEPARATE	16
+
+typedef struct CanoBatch
+{
+	Oid			owner;
+	int64		only_run;
+	int			max_steps;
+	int			nruns;
+	CanoRun		runs[MAX_CLAIM];
+	CanoSettlement settlement;
+	instr_time	started;
+	int			steps;
+	bool		stop;			/* take nothing more on */
+	bool		committing;		/* an error from here on is the steps' own */
+	bool		all_async;		/* no run of it asked to wait for the disk */
+} CanoBatch;
+
+/* How long a state's task takes, by the address of what is known of the state. */
+typedef struct Pace
+{
+	const CanoStateExtra *state;
+	double		ms;				/* moving average */
+} Pace;
+
+static void batch_body(CanoBatch *batch, CanoBatchResult *result);
+static bool may_work(CanoBatch *batch, CanoBatchResult *result);
+static void claim(CanoBatch *batch, CanoBatchResult *result);
+static void run_through(CanoBatch *batch, CanoRun *run);
+static void put_back(CanoBatch *batch, CanoRun *run);
+static bool must_stop(CanoBatch *batch, const CanoRun *run);
+static bool follow(CanoBatch *batch, CanoRun *run, const CanoStep *step);
+static void enter_state(CanoRun *run, const CanoDecision *decision);
+static TimestampTz due_at(const CanoBatch *batch, const CanoRun *run,
+						  const CanoStep *step);
+static void end_run(CanoBatch *batch, CanoRun *run, const CanoStep *step);
+static void log_end(const CanoRun *run, const Jsonb *error);
+static void settle(CanoBatch *batch);
+static void batch_failed(CanoBatch *batch, CanoBatchResult *result);
+static bool is_conflict(const ErrorData *edata);
+static bool is_foreign(const CanoRun *run);
+static double elapsed_ms(instr_time since);
+static Pace *pace_of(const CanoRun *run);
+static bool is_separate(int64 job);
+
+/* Reset at the beginning of each batch; holds everything of it. */
+static MemoryContext batch_context = NULL;
+
+/* How many jobs the next claim takes: doubled while tasks are quick. */
+static int	claim_limit = 1;
+
+/* So many jobs are still to be run one a transaction. */
+static int	one_by_one = 0;
+
+/* A single job whose commit failed, and how; in TopMemoryContext. */
+static int64 failed_job = 0;
+static CanoError *failed_error = NULL;
+
+/* Commits of a single job lost in a row against other sessions. */
+static int	conflicts = 0;
+
+static int64 separate_jobs[MAX_SEPARATE];
+static int	next_separate = 0;
+
+static HTAB *paces = NULL;
+
+void
+cano_batch_run(int64 run, int max_steps, CanoBatchResult *result)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	CanoBatch  *batch;
+
+	if (batch_context == NULL)
+		batch_context = AllocSetContextCreate(TopMemoryContext, "cano batch",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(batch_context);
+	batch = MemoryContextAllocZero(batch_context, sizeof(CanoBatch));
+	batch->owner = GetUserId();
+	batch->only_run = run;
+	batch->max_steps = max_steps;
+	memset(result, 0, sizeof(*result));
+	result->next_due = DT_NOEND;
+
+	PG_TRY();
+	{
+		batch_body(batch, result);
+	}
+	PG_CATCH();
+	{
+		batch_failed(batch, result);
+	}
+	PG_END_TRY();
+	result->steps = batch->steps;
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+batch_body(CanoBatch *batch, CanoBatchResult *result)
+{
+	cano_txn_begin();
+	MemoryContextSwitchTo(batch_context);
+	if (may_work(batch, result))
+	{
+		claim(batch, result);
+		CANO_POINT("batch-claimed");
+		for (int i = 0; i < batch->nruns; i++)
+			run_through(batch, &batch->runs[i]);
+		if (batch->nruns > 0)
+			settle(batch);
+	}
+	CANO_POINT("batch-before-commit");
+	batch->committing = true;
+	cano_txn_commit(batch->nruns > 0 && batch->all_async);
+	CANO_POINT("batch-after-commit");
+
+	if (one_by_one > 0)
+		one_by_one--;
+	else if (!batch->stop && batch->nruns == claim_limit)
+		claim_limit = Min(claim_limit * 2, MAX_CLAIM);
+}
+
+/*
+ * The role must still be there and stay there until the commit.
+ */
+static bool
+may_work(CanoBatch *batch, CanoBatchResult *result)
+{
+	LockSharedObject(AuthIdRelationId, batch->owner, 0, AccessShareLock);
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(batch->owner)))
+		ereport(FATAL,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role with OID %u does not exist", batch->owner)));
+	if (!OidIsValid(cano_extension()->oid) ||
+		(superuser() && !cano_allow_superuser_runs))
+	{
+		result->idle = true;
+		return false;
+	}
+	return true;
+}
+
+static void
+claim(CanoBatch *batch, CanoBatchResult *result)
+{
+	int			limit = one_by_one > 0 ? 1 : claim_limit;
+	TimestampTz now = cano_now();
+	CanoWindow	window;
+
+	INSTR_TIME_SET_CURRENT(batch->started);
+	batch->all_async = true;
+	cano_settlement_init(&batch->settlement, batch->owner);
+
+	cano_window_open(&window);
+	cano_store_promote(batch->owner, now, batch->only_run);
+	batch->nruns = cano_store_claim(batch->owner, batch->only_run, limit,
+									batch->runs, batch_context);
+	if (batch->nruns == 0)
+	{
+		result->idle = true;
+		result->next_due = cano_store_next_due(batch->owner, batch->only_run);
+	}
+	cano_window_close(&window);
+	MemoryContextSwitchTo(batch_context);
+
+	if (batch->nruns == limit && batch->only_run == 0)
+		cano_lane_backlog(batch->owner);
+}
+
+/*
+ * Drive a run on until it ends, waits, or this transaction has had enough.
+ */
+static void
+run_through(CanoBatch *batch, CanoRun *run)
+{
+	batch->settlement.now = cano_now();
+	if (is_foreign(run))
+	{
+		cano_settle_timer(&batch->settlement, run, DT_NOEND, CANO_WAIT_ORIGIN);
+		return;
+	}
+	run->definition = cano_definition_get(run->definition_id);
+	MemoryContextSwitchTo(batch_context);
+	run->state = cano_fsm_state(&run->definition->model, run->state_name);
+	if (run->state == CANO_NO_STATE)
+		elog(ERROR, "run " INT64_FORMAT " is in state \"%s\", which does not exist",
+			 run->id, run->state_name);
+
+	for (;;)
+	{
+		const CanoError *failure = NULL;
+		Pace	   *pace;
+		CanoStep	step;
+
+		if (must_stop(batch, run))
+		{
+			put_back(batch, run);
+			return;
+		}
+		if (failed_job == run->job)
+		{
+			failure = failed_error;
+			failed_job = 0;
+		}
+		cano_step_run(run, batch->steps > 0, failure, &step);
+		MemoryContextSwitchTo(batch_context);
+		if (step.separate)
+		{
+			batch->stop = true;
+			claim_limit = 1;
+			put_back(batch, run);
+			separate_jobs[next_separate++ % MAX_SEPARATE] = run->job;
+			return;
+		}
+
+		batch->steps++;
+		batch->all_async &= run->definition->async;
+		if (run->started_at == DT_NOBEGIN)
+			run->started_at = step.started_at;
+		pace = pace_of(run);
+		if (pace != NULL)
+		{
+			double		ms = (step.ended_at - step.started_at) / 1000.0;
+
+			pace->ms = pace->ms < 0 ? ms : 0.8 * pace->ms + 0.2 * ms;
+		}
+		if (cano_utility_constraints_set())
+			batch->stop = true;
+		if (!follow(batch, run, &step))
+			return;
+	}
+}
+
+/*
+ * Leave the rest of the run to another transaction.
+ */
+static void
+put_back(CanoBatch *batch, CanoRun *run)
+{
+	cano_settle_job(&batch->settlement, run);
+	cano_wake_at_commit(batch->owner, batch->settlement.now);
+}
+
+/*
+ * Has the transaction had enough, or would this run's next task spoil it?
+ */
+static bool
+must_stop(CanoBatch *batch, const CanoRun *run)
+{
+	const Pace *pace;
+
+	if (batch->stop)
+		return true;
+	if (batch->steps == 0 && batch->nruns == 1)
+		return false;			/* whatever it is, it runs alone */
+
+	if ((batch->steps > 0 && one_by_one > 0) ||
+		batch->steps >= cano_batch_steps ||
+		(batch->max_steps > 0 && batch->steps >= batch->max_steps) ||
+		elapsed_ms(batch->started) >= cano_batch_time ||
+		(batch->steps > 0 && is_separate(run->job)))
+		batch->stop = true;
+	else
+	{
+		pace = pace_of(run);
+		if ((pace != NULL && (pace->ms < 0 || pace->ms >= cano_batch_time)) ||
+			run->crashes > 0)
+		{
+			batch->stop = true;
+			claim_limit = 1;
+		}
+	}
+	return batch->stop;
+}
+
+/*
+ * Do what the core decided.  True if the run is ready for another step.
+ */
+static bool
+follow(CanoBatch *batch, CanoRun *run, const CanoStep *step)
+{
+	const CanoDecision *decision = &step->decision;
+
+	batch->settlement.now = step->ended_at;
+	if (decision->failed_attempt)
+	{
+		const CanoStateExtra *extra = &run->definition->extra[run->state];
+		CanoAttempt attempt = {
+			.state = run->state_name,
+			.task = extra->run ? extra->run->name : NULL,
+			.attempt = run->attempt,
+			.started_at = step->started_at,
+			.ended_at = step->ended_at,
+			.error = cano_step_attempt_error(run, step)
+		};
+
+		cano_settle_attempt(&batch->settlement, run, &attempt);
+	}
+	if (decision->keep)
+		run->data = step->data;
+
+	if (decision->verb == CANO_END)
+	{
+		end_run(batch, run, step);
+		return false;
+	}
+	enter_state(run, decision);
+	if (decision->entered)
+		cano_settle_entry(&batch->settlement, run);
+	if (decision->verb == CANO_WAIT)
+	{
+		TimestampTz due = due_at(batch, run, step);
+
+		cano_settle_timer(&batch->settlement, run, due, decision->waiting);
+		cano_wake_at_commit(batch->owner, due);
+		return false;
+	}
+	return true;
+}
+
+static void
+enter_state(CanoRun *run, const CanoDecision *decision)
+{
+	run->state = decision->state;
+	run->state_name = run->definition->model.states[decision->state].name;
+	run->duty = decision->duty;
+	run->attempt = decision->attempt;
+}
+
+static TimestampTz
+due_at(const CanoBatch *batch, const CanoRun *run, const CanoStep *step)
+{
+	const CanoStateExtra *extra = &run->definition->extra[run->state];
+	TimestampTz now = batch->settlement.now;
+
+	if (!step->decision.own_time)
+		return now + step->decision.delay_us;
+	if (step->said.what == CANO_SAID_UNTIL)
+		return step->said.until;
+	if (extra->delay != NULL)
+		return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+													   TimestampTzGetDatum(now),
+													   IntervalPGetDatum(extra->delay)));
+	return extra->until;
+}
+
+static void
+end_run(CanoBatch *batch, CanoRun *run, const CanoStep *step)
+{
+	const CanoDecision *decision = &step->decision;
+	CanoRunEnd	end = {
+		.ending = decision->ending,
+		.state = run->definition->model.states[decision->state].name,
+		.error = cano_step_run_error(run, step),
+		.dead = decision->dead
+	};
+
+	if (step->said.what == CANO_SAID_CANCELLED)
+		end.cancel_reason = step->said.reason;
+	if (end.error != NULL)
+		log_end(run, end.error);
+	if (decision->entered)
+	{
+		enter_state(run, decision);
+		cano_settle_entry(&batch->settlement, run);
+	}
+	cano_settle_end(&batch->settlement, run, &end);
+	cano_wake_waiters_at_commit(run->id);
+}
+
+static void
+log_end(const CanoRun *run, const Jsonb *error)
+{
+	ereport(cano_log_level,
+			(errmsg("run " INT64_FORMAT " of workflow \"%s\" ended in state \"%s\": %s",
+					run->id, run->definition->workflow, run->state_name,
+					cano_json_get_text(error, "message")),
+			 errhidestmt(true), errhidecontext(true)));
+}
+
+static void
+settle(CanoBatch *batch)
+{
+	int			lock_timeout = LockTimeout;
+	CanoWindow	window;
+
+	CANO_POINT("batch-before-settle");
+	LockTimeout = 0;
+	cano_window_open(&window);
+	cano_store_settle(&batch->settlement);
+	cano_window_close(&window);
+	LockTimeout = lock_timeout;
+}
+
+/*
+ * The transaction failed as a whole.  If it was the commit, then a step left
+ * something behind that failed: a single step's failure is its own; of
+ * several, each is run alone to find out whose it was.  Anything else is the
+ * engine's trouble, costs nobody an attempt, and is tried again later.
+ */
+static void
+batch_failed(CanoBatch *batch, CanoBatchResult *result)
+{
+	MemoryContext context = MemoryContextSwitchTo(batch_context);
+	ErrorData  *edata = CopyErrorData();
+	bool		alone = batch->nruns == 1 && batch->steps == 1;
+
+	MemoryContextSwitchTo(context);
+	if (cano_txn_is_session() &&
+		(!batch->committing || edata->sqlerrcode == ERRCODE_QUERY_CANCELED))
+		PG_RE_THROW();
+
+	HOLD_INTERRUPTS();
+	if (!batch->committing)
+		EmitErrorReport();
+	FlushErrorState();
+	cano_txn_abort();
+	RESUME_INTERRUPTS();
+
+	claim_limit = 1;
+	if (!alone)
+		one_by_one = Max(batch->nruns, batch->steps);
+	if (!batch->committing)
+	{
+		result->idle = true;
+		result->next_due = TimestampTzPlusMilliseconds(cano_now(), TROUBLE_MS);
+	}
+	else if (alone && !(is_conflict(edata) && ++conflicts <= MAX_CONFLICTS))
+	{
+		conflicts = 0;
+		context = MemoryContextSwitchTo(TopMemoryContext);
+		failed_error = cano_error_copy(edata);
+		failed_job = batch->runs[0].job;
+		MemoryContextSwitchTo(context);
+	}
+}
+
+static bool
+is_conflict(const ErrorData *edata)
+{
+	return edata->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE ||
+		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
+
+/*
+ * Runs of another server, or of a role that is not the one it was, wait for
+ * somebody to adopt them.
+ */
+static bool
+is_foreign(const CanoRun *run)
+{
+	return run->origin != (int64) GetSystemIdentifier() ||
+		strcmp(run->owner_name, GetUserNameFromId(GetUserId(), false)) != 0;
+}
+
+static double
+elapsed_ms(instr_time since)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, since);
+	return INSTR_TIME_GET_MILLISEC(now);
+}
+
+/*
+ * NULL where no task is called.
+ */
+static Pace *
+pace_of(const CanoRun *run)
+{
+	const CanoStateExtra *state = &run->definition->extra[run->state];
+	Pace	   *pace;
+	bool		found;
+
+	if (!run->definition->model.states[run->state].calls)
+		return NULL;
+	if (paces == NULL)
+	{
+		HASHCTL		control = {
+			.keysize = sizeof(const CanoStateExtra *),
+			.entrysize = sizeof(Pace),
+			.hcxt = TopMemoryContext
+		};
+
+		paces = hash_create("cano paces", 64, &control,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	pace = hash_search(paces, &state, HASH_ENTER, &found);
+	if (!found)
+		pace->ms = -1;
+	return pace;
+}
+
+static bool
+is_separate(int64 job)
+{
+	for (int i = 0; i < MAX_SEPARATE; i++)
+		if (separate_jobs[i] == job)
+			return true;
+	return false;
+}

@@ -1,0 +1,207 @@
+# run-tests.sh
+#	  Build and run the tests, as an unprivileged user in a copy of the tree.
+#
+# Started by ./check.  Every kind adds one line "kind passed failed skipped"
+# to the tally; the last line printed is their sum.  A kind that dies without
+# a failed test counts as one failure.
+set -uo pipefail
+. test/lib/workspace.sh
+
+KINDS="lint unit compile regress isolation pgtap tap demo"
+TALLY=$WORK/tally
+LOGS=$WORK/logs
+TIME_LIMIT=600					# seconds, each kind
+
+mkdir -p "$LOGS"
+: >"$TALLY"
+
+# tally KIND STATUS PASSED FAILED SKIPPED
+tally()
+{
+	local kind=$1 status=$2 passed=$3 failed=$4 skipped=$5
+
+	if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then
+		failed=1
+		[ "$status" -ne 124 ] || say "$kind: stopped after $TIME_LIMIT s"
+	fi
+	say "$kind $passed $failed $skipped" >>"$TALLY"
+	if [ "$failed" -ne 0 ] || [ -n "$VERBOSE" ]; then
+		cat "$LOGS/$kind"
+	fi
+	say "$(printf '%-10s %4d passed, %d failed, %d skipped  (%d s)' "$kind" "$passed" "$failed" "$skipped" $((SECONDS - started)))"
+}
+
+# Count the results at the left margin of TAP: "passed failed skipped".
+count_tap()
+{
+	awk '/^not ok [0-9]/ && !/# (TODO|todo)/ {f++; next}
+		 /^(not )?ok [0-9]/ {if (/# (SKIP|skip)/) s++; else p++}
+		 /^Bail out!/ {f++}
+		 END {print p + 0, f + 0, s + 0}' "$1"
+}
+
+# The same for pg_regress: its own words up to 15, TAP since 16.
+count_regress()
+{
+	awk '/^test .* \.\.\. ok/ || /^ok / {p++}
+		 /^test .* \.\.\. FAILED/ || /^not ok / {f++}
+		 END {print p + 0, f + 0, 0}' "$1"
+}
+
+# run KIND COMMAND...: with a time limit, its output into the kind's log.
+run()
+{
+	local kind=$1
+
+	shift
+	timeout -k 10 "$TIME_LIMIT" "$@" >>"$LOGS/$kind" 2>&1 </dev/null
+}
+
+# Only what was asked for as KIND:NAME, if any was; else all names given.
+chosen()
+{
+	local name
+
+	for name in "$@"; do
+		[ -z "$only" ] || [ "${name%.*}" = "$only" ] || continue
+		printf '%s ' "$name"
+	done
+}
+
+# Names of the files "DIRECTORY/*.EXTENSION", without the directory.
+files()
+{
+	find "$1" -maxdepth 1 -name "*.$2" -printf '%f\n' 2>/dev/null | sort
+}
+
+lint()
+{
+	run lint perl test/lint/run.pl
+	tally lint $? $(count_tap "$LOGS/lint")
+}
+
+unit()
+{
+	local tests
+
+	tests=$(chosen $(files test/unit c))
+	run unit make -s -C test/unit run TESTS="${tests//.c/}"
+	tally unit $? $(count_tap "$LOGS/unit")
+}
+
+# What users build, without the stop points for tests; and by clang.
+compile()
+{
+	local passed=0 failed=0 compiler flags
+
+	for compiler in gcc clang; do
+		command -v $compiler >/dev/null || continue
+		flags=
+		[ $compiler = gcc ] || flags="-Wno-unknown-warning-option -Wno-ignored-optimization-argument"
+		mkdir -p build/$compiler
+		if run compile make -s -j2 -C build/$compiler -f ../../Makefile PG_CONFIG="$PG_CONFIG" \
+			with_llvm=no WERROR=1 CC=$compiler COPT="$flags"; then
+			passed=$((passed + 1))
+		else
+			failed=$((failed + 1))
+		fi
+	done
+	tally compile 0 $passed $failed 0
+}
+
+regress()
+{
+	local tests status
+
+	tests=$(chosen $(files test/sql sql))
+	run regress make -s installcheck PG_CONFIG="$PG_CONFIG" REGRESS="${tests//.sql/}" ISOLATION= TAP_TESTS=
+	status=$?
+	[ $status -eq 0 ] || cat regression.diffs tmp_instance/log/postmaster.log >>"$LOGS/regress" 2>/dev/null
+	tally regress $status $(count_regress "$LOGS/regress")
+}
+
+isolation()
+{
+	local tests status
+
+	tests=$(chosen $(files test/specs spec))
+	run isolation make -s installcheck PG_CONFIG="$PG_CONFIG" ISOLATION="${tests//.spec/}" REGRESS= TAP_TESTS=
+	status=$?
+	[ $status -eq 0 ] || cat output_iso/regression.diffs >>"$LOGS/isolation" 2>/dev/null
+	tally isolation $status $(count_regress "$LOGS/isolation")
+}
+
+pgtap()
+{
+	SHOW_LOG=1 run pgtap test/with_server.sh -c test/no_workers.conf bash test/lib/run-pgtap.sh $(chosen $(files test/pgtap sql))
+	tally pgtap $? $(count_tap "$LOGS/pgtap")
+}
+
+tap()
+{
+	local tests status
+
+	tests=$(chosen $(files test/t pl))
+	run tap make -s installcheck PG_CONFIG="$PG_CONFIG" REGRESS= ISOLATION= \
+		PROVE_FLAGS=-v PROVE_TESTS="$(printf 'test/t/%s ' $tests)"
+	status=$?
+	[ $status -eq 0 ] || tail -n 40 tmp_check/log/*.log >>"$LOGS/tap" 2>/dev/null
+	tally tap $status $(count_tap "$LOGS/tap")
+}
+
+# The demonstration checks its own ledgers.
+demo()
+{
+	local status
+
+	SHOW_LOG=1 run demo test/with_server.sh psql -X -q -v ON_ERROR_STOP=1 -f demo.sql
+	status=$?
+	tally demo $status $((status == 0)) $((status != 0)) 0
+}
+
+# Whether there is anything of that kind.
+present()
+{
+	case $1 in
+		unit) [ -n "$(files test/unit c)" ] ;;
+		regress) [ -n "$(files test/sql sql)" ] ;;
+		isolation) [ -n "$(files test/specs spec)" ] ;;
+		pgtap) [ -n "$(files test/pgtap sql)" ] ;;
+		tap) [ -n "$(files test/t pl)" ] ;;
+		*) true ;;
+	esac
+}
+
+report()
+{
+	awk '{p += $2; f += $3; s += $4}
+		 END {printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f != 0 || p == 0}' "$TALLY"
+}
+
+wanted=${*:-$KINDS}
+for kind in $wanted; do
+	case " $KINDS " in
+		*" ${kind%%:*} "*) ;;
+		*) die "there is no kind \"${kind%%:*}\" (there are: $KINDS)" ;;
+	esac
+done
+
+make_private_postgres
+say "PostgreSQL $("$PG_CONFIG" --version | cut -d' ' -f2-), cano $(sed -n 's/^EXTVERSION = //p' Makefile)"
+started=$SECONDS
+if build_and_install WERROR=1 ASSERTS=1 >"$LOGS/build" 2>&1; then
+	say "$(printf '%-10s built with debug points  (%d s)' build $((SECONDS - started)))"
+else
+	tally build 1 0 1 0
+	report
+	exit 1
+fi
+for kind in $wanted; do
+	only=
+	case $kind in *:*) only=${kind#*:} ;; esac
+	kind=${kind%%:*}
+	started=$SECONDS
+	present $kind && $kind
+done
+say
+report

@@ -1,0 +1,138 @@
+# workspace.sh
+#	  From a clean machine to a private PostgreSQL.  Sourced by bash scripts.
+#
+# Nothing is installed into the system but packages.  PostgreSQL finds its
+# files relative to its programs, so a copy of its two directories is a
+# complete private installation, owned by whoever made it; cano goes there.
+#
+# Two halves, because PostgreSQL refuses to run as root:
+#	  ./check, ./demo		packages (as root or by sudo), a temporary copy of the
+#							tree, then as an unprivileged user:
+#	  test/lib/run-*.sh		build, servers, tests
+
+PG_MAJOR=${PG_MAJOR:-15}
+
+say()
+{
+	printf '%s\n' "$*"
+}
+
+die()
+{
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+# ---- The first half: whoever called us ----
+
+missing_packages()
+{
+	local package
+
+	for package in "$@"; do
+		[ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+			printf '%s ' "$package"
+	done
+}
+
+as_root()
+{
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		die "needs root for: $*"
+	fi
+}
+
+# Install what is missing of the packages named.  The Debian package of a
+# server would also create and start a cluster, which nobody asked for.
+install_packages()
+{
+	local missing conf=/etc/postgresql-common/createcluster.d/cano-check.conf
+
+	command -v dpkg-query >/dev/null || die "this script knows Debian only"
+	missing=$(missing_packages "$@")
+	[ -n "$missing" ] || return 0
+	say "Installing $missing"
+	as_root mkdir -p "${conf%/*}"
+	echo 'create_main_cluster = false' | as_root tee "$conf" >/dev/null
+	as_root apt-get -qq update </dev/null || say "apt-get update failed, trying with the lists that are here"
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing </dev/null >"$WORK/apt.log" 2>&1 ||
+		{ tail -n 20 "$WORK/apt.log"; as_root rm -f "$conf"; die "could not install $missing"; }
+	as_root rm -f "$conf"
+}
+
+# The temporary directory of this call; gone when the script ends, with
+# every server that still runs in it.  Always under /tmp: the paths of
+# sockets must be short.
+make_workspace()
+{
+	WORK=$(mktemp -d /tmp/cano.XXXXXX)
+	chmod 755 "$WORK"
+	trap remove_workspace EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
+
+remove_workspace()
+{
+	local status=$? file
+
+	for file in $(find "$WORK" -name postmaster.pid 2>/dev/null); do
+		kill -QUIT "$(head -n 1 "$file")" 2>/dev/null || :
+	done
+	if [ -n "${KEEP:-}" ]; then
+		say "Kept: $WORK"
+	else
+		rm -rf "$WORK" || { sleep 1; rm -rf "$WORK"; }
+	fi
+	return $status
+}
+
+# Copy the tree there and run one of its scripts as an unprivileged user,
+# with a clean environment.
+run_in_workspace()
+{
+	local as=()
+
+	mkdir "$WORK/tree" "$WORK/tmp"
+	tar -c --exclude=./.git --exclude=./build --exclude=./tmp_check --exclude=./tmp_instance . | tar -x -C "$WORK/tree"
+	if [ "$(id -u)" = 0 ]; then
+		chown -R postgres: "$WORK"
+		as=(runuser -u postgres --)
+	fi
+	cd "$WORK/tree"
+	"${as[@]}" env -i PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 \
+		HOME="$WORK" TMPDIR="$WORK/tmp" TERM="${TERM:-dumb}" \
+		WORK="$WORK" PG_MAJOR="$PG_MAJOR" VERBOSE="${VERBOSE:-}" bash "$@"
+}
+
+# ---- The second half: an unprivileged user in $WORK/tree ----
+
+# Make the private PostgreSQL; sets PG_CONFIG and BINDIR.
+make_private_postgres()
+{
+	local root=$WORK/pg
+
+	[ -d "/usr/lib/postgresql/$PG_MAJOR/lib/pgxs" ] || die "no PostgreSQL $PG_MAJOR with its development files here"
+	mkdir -p "$root/usr/lib/postgresql" "$root/usr/share/postgresql" "$root/usr/include"
+	cp -R "/usr/lib/postgresql/$PG_MAJOR" "$root/usr/lib/postgresql/"
+	cp -R "/usr/share/postgresql/$PG_MAJOR" "$root/usr/share/postgresql/"
+	ln -s /usr/include/postgresql "$root/usr/include/postgresql"
+	BINDIR=$root/usr/lib/postgresql/$PG_MAJOR/bin
+	PG_CONFIG=$BINDIR/pg_config
+	export BINDIR PG_CONFIG
+	[ "$("$PG_CONFIG" --sharedir)" = "$root/usr/share/postgresql/$PG_MAJOR" ] ||
+		die "this PostgreSQL cannot be relocated"
+}
+
+# Build in the current directory and install into the private PostgreSQL.
+# Arguments are make's.
+build_and_install()
+{
+	make -s clean PG_CONFIG="$PG_CONFIG" with_llvm=no >/dev/null
+	make -s -j2 all install PG_CONFIG="$PG_CONFIG" with_llvm=no "$@"
+}

@@ -1,0 +1,53 @@
+-- What CREATE EXTENSION leaves behind.
+BEGIN;
+SELECT plan(12);
+
+SELECT is(extversion, default_version, 'the version installed is the default one')
+FROM pg_extension JOIN pg_available_extensions ON name = extname WHERE extname = 'cano';
+
+CREATE TEMPORARY VIEW functions AS
+SELECT p.oid, p.oid::regprocedure::text AS signature, p.proname, p.proacl, p.proowner, p.prolang, p.prosecdef, p.proconfig
+FROM pg_proc AS p WHERE p.pronamespace = 'cano'::regnamespace;
+CREATE TEMPORARY VIEW relations AS
+SELECT c.oid, c.oid::regclass::text AS name, c.relname, c.relkind, c.relacl, c.relowner
+FROM pg_class AS c WHERE c.relnamespace = 'cano'::regnamespace AND c.relkind IN ('r', 'v', 'S');
+
+SELECT is_empty($$SELECT signature FROM functions, aclexplode(coalesce(proacl, acldefault('f', proowner)))
+	WHERE grantee = 0$$, 'PUBLIC may execute nothing');
+SELECT is_empty($$SELECT name FROM relations, aclexplode(coalesce(relacl, acldefault('r', relowner)))
+	WHERE grantee = 0$$, 'PUBLIC may read nothing');
+SELECT is_empty($$SELECT nspname FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
+	WHERE nspname = 'cano' AND grantee = 0$$, 'PUBLIC has no right on the schema');
+SELECT is_empty($$SELECT name FROM relations, aclexplode(coalesce(relacl, acldefault('r', relowner)))
+	WHERE relname LIKE '\_%' AND grantee <> relowner$$, 'nobody has rights on private tables');
+
+SELECT is_empty($$SELECT signature FROM functions WHERE proname NOT LIKE '\_%' AND obj_description(oid, 'pg_proc') IS NULL$$,
+	'every public function has a comment');
+SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'v' AND relname NOT LIKE '\_%'
+	AND obj_description(oid, 'pg_class') IS NULL$$, 'every public view has a comment');
+SELECT is_empty($$SELECT signature FROM functions WHERE prosecdef AND NOT EXISTS (
+	SELECT FROM unnest(proconfig) AS setting WHERE setting LIKE 'search_path=pg_catalog%')$$,
+	'a function with its owner''s rights has a fixed search_path');
+
+SELECT is_empty($$SELECT name FROM relations WHERE relkind IN ('r', 'S') AND oid <> ALL (
+	SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'cano')$$,
+	'every table and sequence is dumped with its data');
+SELECT is_empty($$SELECT name, attname FROM relations JOIN pg_attribute ON attrelid = oid
+	WHERE relkind = 'r' AND atttypid::regtype::text LIKE 'reg%'$$,
+	'no column has a type that pg_upgrade refuses');
+
+SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'plpgsql_check') AS present \gset
+\if :present
+SELECT is_empty($$SELECT signature, problem FROM functions, plpgsql_check_function(oid, fatal_errors => false) AS problem
+	WHERE prolang = (SELECT oid FROM pg_language WHERE lanname = 'plpgsql')$$,
+	'plpgsql_check finds nothing');
+\else
+SELECT skip('plpgsql_check is not here', 1);
+\endif
+
+DROP EXTENSION cano;
+CREATE EXTENSION cano;
+SELECT has_schema('cano', 'it can be dropped and created again');
+
+SELECT * FROM finish();
+ROLLBACK;
