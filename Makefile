@@ -4,7 +4,7 @@ MODULE_big = cano
 
 OBJS = $(addprefix src/, \
 	api.o attempt.o batch.o call.o cano.o context.o debug.o definition.o document.o \
-	error.o fsm.o function.o guc.o json.o launcher.o recorder.o retry.o scan.o \
+	error.o fsm.o function.o guc.o json.o launcher.o lookup.o recorder.o retry.o scan.o \
 	session.o shmem.o statement.o step.o store.o store_definition.o store_submit.o txn.o \
 	utility.o wait.o window.o worker.o)
 
@@ -40,3 +40,15 @@ $(OBJS): $(wildcard $(srcdir)/src/*.h)
 
 sql/cano--$(EXTVERSION).sql: $(SQL_PARTS)
 	cat $^ > $@
+
+# Format the C sources as PostgreSQL formats its own (package pg-bsd-indent).
+# The names of types come from our objects.
+.PHONY: indent
+indent: $(OBJS)
+	objdump -Wi $(OBJS) | awk '/DW_TAG_typedef/ {t = 1} t && /DW_AT_name/ {print $$NF; t = 0}' | sort -u > typedefs.tmp
+	for file in $(srcdir)/src/*.[ch]; do \
+		SIMPLE_BACKUP_SUFFIX=.bak pg_bsd_indent -bad -bap -bbb -bc -bl -cli1 -cp33 -cdb -nce -d0 \
+			-di12 -nfc1 -i4 -l79 -lp -lpl -nip -npro -sac -tpg -ts4 -Utypedefs.tmp $$file || exit 1; \
+		rm -f $$file.bak $$file.BAK; \
+	done
+	rm -f typedefs.tmp

@@ -17,11 +17,13 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/syscache.h"
 
+#include "api.h"
 #include "debug.h"
 #include "definition.h"
 #include "error.h"
@@ -318,14 +320,14 @@ check_headers(Datum headers)
 static char *
 check_key(Datum key)
 {
-	char	   *text = TextDatumGetCString(key);
-	int			length = pg_mbstrlen(text);
+	char	   *name = TextDatumGetCString(key);
+	int			length = pg_mbstrlen(name);
 
 	if (length < 1 || length > MAX_NAME)
 		ereport(ERROR,
 				(errcode(cano_errcode(CANO_CAT_CONFIGURATION)),
 				 errmsg("key must have 1 to %d characters", MAX_NAME)));
-	return text;
+	return name;
 }
 
 static void

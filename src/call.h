@@ -64,6 +64,12 @@ extern void cano_call(CanoFunction *function, CanoUse use,
 					  MemoryContext context, CanoReturn *result);
 
 /*
+ * Remember how the session is before a task, for cano_call_scrub().  Called
+ * before the task's subtransaction begins.
+ */
+extern void cano_call_mark(void);
+
+/*
  * Put the session back as it was before the task: cursors, prepared
  * statements, temporary objects, session advisory locks, and in a worker
  * sequence caches and the random seed.  (Settings and role are restored by

@@ -40,4 +40,23 @@ object_aclcheck(Oid classid, Oid objectid, Oid roleid, AclMode mode)
 #define cano_push_jsonb(state, token, value) \
 	pushJsonbValue((state), (token), (value))
 
+/* 17: the local transaction id moved into a struct of PGPROC */
+#if PG_VERSION_NUM < 170000
+#define cano_lxid()		(MyProc->lxid)
+#else
+#define cano_lxid()		(MyProc->vxid.lxid)
+#endif
+
+/* 16: DecodeDateTime has one more argument, for a report we do not make */
+#if PG_VERSION_NUM >= 160000
+#define CANO_DECODE_EXTRA	, &(DateTimeErrorExtra) {0}
+#else
+#define CANO_DECODE_EXTRA
+#endif
+
+/* 17: intervals may be infinite */
+#if PG_VERSION_NUM < 170000
+#define INTERVAL_NOT_FINITE(interval)	((void) (interval), false)
+#endif
+
 #endif							/* CANO_COMPAT_H */

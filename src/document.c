@@ -15,22 +15,13 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/numeric.h"
 
 #include "compat.h"
 #include "document.h"
-#include "error.h"
 #include "graph.h"
-#include "part.h"
 #include "rules.h"
-
-/* Longer names help nobody. */
-#define MAX_NAME		1000
+#include "value.h"
 
 /* A document is read whole, and jsonb ends at 256 MB. */
 #define MAX_DOCUMENT	(64 * 1024 * 1024)
@@ -50,6 +41,7 @@ typedef struct Parser
 	const char *name;			/* or NULL */
 	int			state;
 	bool		decides;		/* its function returns an outcome */
+	bool		partial_timeout;	/* it joins when its time is over */
 } Parser;
 
 /* One object being read: its place for messages, its keys seen so far. */
@@ -73,49 +65,29 @@ static void begin_object(Object *object, const char *place,
 static void read_object(Parser *parser, Object *object,
 						JsonbContainer *container, const char *tag,
 						const char *skip);
+static void end_object(Object *object, JsonbValue *value);
 static void read_key(Parser *parser, Object *object, const char *key,
 					 JsonbValue *value);
 static bool has(const Object *object, const char *key);
 static bool read_value(Parser *parser, const char *place,
 					   const CanoRule *rule, JsonbValue *value);
-static void read_name(const char *place, const char *key, JsonbValue *value);
 static void read_states(Parser *parser, const char *place,
 						const CanoRule *rule, JsonbValue *value);
 static void read_start(Parser *parser, const char *place, JsonbValue *value);
 static void read_function(Parser *parser, const char *place,
 						  const CanoRule *rule, JsonbValue *value);
-static void read_word(const char *place, const CanoRule *rule,
-					  JsonbValue *value);
-static void read_number(const char *place, const CanoRule *rule,
-						JsonbValue *value);
-static void read_interval(const char *place, const CanoRule *rule,
-						  JsonbValue *value);
-static void read_instant(const char *place, const CanoRule *rule,
-						 JsonbValue *value);
-static void check_sqlstates(const char *place, const CanoRule *rule,
-							JsonbValue *value);
 static void read_variant(Parser *parser, const char *place,
 						 const CanoVariant *variant, JsonbValue *value);
 static void read_elements(Parser *parser, const char *place,
 						  const CanoRule *rule, JsonbValue *value);
-static void read_branch(Parser *parser, const char *place, JsonbValue *value);
-static bool is_default(const CanoRule *rule, const JsonbValue *value);
+static void read_element(Parser *parser, const char *place,
+						 const CanoShape *shape, JsonbValue *value);
 static const CanoShape *find_shape(const char *place,
 								   const CanoVariant *variant,
 								   JsonbContainer *container);
-static JsonbContainer *container_of(JsonbValue *value);
-static bool is_object(JsonbValue *value);
-static bool is_array(JsonbValue *value);
-static char *string_of(const JsonbValue *value);
-static void set_string(JsonbValue *value, const char *string);
+static void push_key(JsonbParseState **out, const char *key);
 static void set_object(JsonbValue *value, JsonbParseState **out,
 					   JsonbIteratorToken end);
-static void push_key(JsonbParseState **out, const char *key);
-static void wrong_type(const char *place, const char *key,
-					   const char *expected, JsonbValue *value)
-			pg_attribute_noreturn();
-static void refuse(const char *hint, const char *place, const char *fmt,...)
-			pg_attribute_printf(3, 4) pg_attribute_noreturn();
 
 void
 cano_document_parse(const char *workflow, Jsonb **parts, int nparts,
@@ -135,7 +107,7 @@ cano_document_parse(const char *workflow, Jsonb **parts, int nparts,
 	for (int i = 0; i < nparts; i++)
 		size += VARSIZE(parts[i]);
 	if (size > MAX_DOCUMENT)
-		refuse("Split the workflow into several, joined by child states.",
+		cano_value_refuse("Split the workflow into several, joined by child states.",
 			   parser.workflow, "the definition is larger than %d MB",
 			   MAX_DOCUMENT / (1024 * 1024));
 
@@ -147,7 +119,7 @@ cano_document_parse(const char *workflow, Jsonb **parts, int nparts,
 			getKeyJsonValueFromContainer(&parts[i]->root, "kind", 4, &value) == NULL)
 		{
 			if (nparts > 1)
-				refuse(NULL, parser.workflow,
+				cano_value_refuse(NULL, parser.workflow,
 					   "a whole document must be the only part");
 			parse_whole(&parser, parts[i]);
 		}
@@ -158,7 +130,7 @@ cano_document_parse(const char *workflow, Jsonb **parts, int nparts,
 
 	cano_push_jsonb(&out, WJB_BEGIN_OBJECT, NULL);
 	push_key(&out, "start");
-	set_string(&value, parser.start);
+	cano_value_set_string(&value, parser.start);
 	cano_push_jsonb(&out, WJB_VALUE, &value);
 	push_key(&out, "states");
 	set_object(&value, &parser.states, WJB_END_OBJECT);
@@ -188,13 +160,13 @@ parse_whole(Parser *parser, Jsonb *whole)
 	(void) JsonbIteratorNext(&it, &key, false);
 	while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
 	{
-		char	   *name = string_of(&key);
+		char	   *name = cano_value_string(&key);
 
 		(void) JsonbIteratorNext(&it, &value, true);
 		if (strcmp(name, "states") == 0)
 		{
-			if (!is_object(&value))
-				wrong_type(parser->workflow, name, "an object", &value);
+			if (!cano_value_is_object(&value))
+				cano_value_refuse_type(parser->workflow, name, "an object", &value);
 			states = value;
 		}
 		else if (strcmp(name, "start") == 0)
@@ -206,31 +178,31 @@ parse_whole(Parser *parser, Jsonb *whole)
 		{
 			if (value.type == jbvNull)
 				continue;
-			if (!is_object(&value))
-				wrong_type(parser->workflow, name, "an object", &value);
-			parse_options(parser, container_of(&value));
+			if (!cano_value_is_object(&value))
+				cano_value_refuse_type(parser->workflow, name, "an object", &value);
+			parse_options(parser, value.val.binary.data);
 		}
 		else
-			refuse("A document has the keys start, states and options.",
+			cano_value_refuse("A document has the keys start, states and options.",
 				   parser->workflow, "unrecognized key \"%s\"", name);
 	}
 
-	it = JsonbIteratorInit(container_of(&states));
+	it = JsonbIteratorInit(states.val.binary.data);
 	(void) JsonbIteratorNext(&it, &key, false);
 	while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
 	{
-		char	   *name = string_of(&key);
+		char	   *name = cano_value_string(&key);
 
 		(void) JsonbIteratorNext(&it, &value, true);
-		if (!is_object(&value))
-			wrong_type(psprintf("%s, states", parser->workflow), name,
+		if (!cano_value_is_object(&value))
+			cano_value_refuse_type(psprintf("%s, states", parser->workflow), name,
 					   "an object", &value);
-		parse_state(parser, name, container_of(&value));
+		parse_state(parser, name, value.val.binary.data);
 	}
 
 	/* JSON objects have no order, so no state is the first. */
 	if (parser->start == NULL && parser->graph.nstates > 1)
-		refuse("Name the state where runs begin.",
+		cano_value_refuse("Name the state where runs begin.",
 			   parser->workflow, "key \"start\" is missing");
 }
 
@@ -244,15 +216,15 @@ parse_part(Parser *parser, Jsonb *part, int number)
 	JsonbValue	value;
 
 	if (!JB_ROOT_IS_OBJECT(part))
-		refuse("Use the constructors, such as cano.task.",
+		cano_value_refuse("Use the constructors, such as cano.task.",
 			   place, "a part must be a JSON object");
 
 	if (getKeyJsonValueFromContainer(&part->root, "kind", 4, &value) != NULL &&
 		value.type == jbvString &&
-		strcmp(string_of(&value), cano_rules_options.name) == 0)
+		strcmp(cano_value_string(&value), cano_rules_options.name) == 0)
 	{
 		if (parser->options.type != jbvNull)
-			refuse(NULL, place, "options are given twice");
+			cano_value_refuse(NULL, place, "options are given twice");
 		parse_options(parser, &part->root);
 		return;
 	}
@@ -260,10 +232,10 @@ parse_part(Parser *parser, Jsonb *part, int number)
 	if (getKeyJsonValueFromContainer(&part->root, "state", 5, &value) == NULL)
 	{
 		(void) find_shape(place, &cano_rules_state, &part->root);
-		refuse("A state needs a name.", place, "key \"state\" is missing");
+		cano_value_refuse("A state needs a name.", place, "key \"state\" is missing");
 	}
-	read_name(place, "state", &value);
-	parse_state(parser, string_of(&value), &part->root);
+	cano_value_name(place, "state", &value);
+	parse_state(parser, cano_value_string(&value), &part->root);
 }
 
 static void
@@ -273,23 +245,24 @@ parse_state(Parser *parser, const char *name, JsonbContainer *part)
 	JsonbValue	value;
 	char	   *place = psprintf("state \"%s\"", name);
 
-	set_string(&value, name);
-	read_name(parser->workflow, "states", &value);
+	cano_value_set_string(&value, name);
+	cano_value_name(parser->workflow, "states", &value);
 	if (getKeyJsonValueFromContainer(part, "state", 5, &value) != NULL &&
-		(value.type != jbvString || strcmp(string_of(&value), name) != 0))
-		refuse("Leave \"state\" out, or let it be the key it stands under.",
+		(value.type != jbvString || strcmp(cano_value_string(&value), name) != 0))
+		cano_value_refuse("Leave \"state\" out, or let it be the key it stands under.",
 			   place, "has another name inside");
 
 	parser->name = name;
 	parser->state = cano_graph_add_state(&parser->graph, name);
 	parser->decides = false;
+	parser->partial_timeout = false;
 
 	begin_object(&object, place, find_shape(place, &cano_rules_state, part));
 	read_object(parser, &object, part, cano_rules_state.tag, "state");
 	check_state(parser, &object);
 
 	push_key(&parser->states, name);
-	set_object(&value, &object.out, WJB_END_OBJECT);
+	end_object(&object, &value);
 	cano_push_jsonb(&parser->states, WJB_VALUE, &value);
 	parser->name = NULL;
 	parser->state = -1;
@@ -303,12 +276,12 @@ parse_options(Parser *parser, JsonbContainer *part)
 
 	if (getKeyJsonValueFromContainer(part, "kind", 4, &value) != NULL &&
 		(value.type != jbvString ||
-		 strcmp(string_of(&value), cano_rules_options.name) != 0))
-		refuse(NULL, "options", "key \"kind\" must be \"options\"");
+		 strcmp(cano_value_string(&value), cano_rules_options.name) != 0))
+		cano_value_refuse(NULL, "options", "key \"kind\" must be \"options\"");
 
 	begin_object(&object, "options", &cano_rules_options);
 	read_object(parser, &object, part, NULL, "kind");
-	set_object(&value, &object.out, WJB_END_OBJECT);
+	end_object(&object, &value);
 	if (JsonContainerSize(value.val.binary.data) > 0)
 		parser->options = value;
 }
@@ -335,8 +308,14 @@ check_state(Parser *parser, const Object *object)
 		case CANO_KIND_TIMER:
 			if (has(object, "delay") + has(object, "until") +
 				has(object, "run") != 1)
-				refuse("Give exactly one of delay, until and run.",
+				cano_value_refuse("Give exactly one of delay, until and run.",
 					   object->place, "a timer takes one of delay, until, run");
+			break;
+
+		case CANO_KIND_SPLIT:
+			if (parser->partial_timeout && !has(object, "timeout"))
+				cano_value_refuse("Give the split a timeout.", object->place,
+								  "join strategy \"partial_timeout\" requires a timeout");
 			break;
 
 		default:
@@ -344,7 +323,7 @@ check_state(Parser *parser, const Object *object)
 	}
 
 	if (!targets && !has(object, "next"))
-		refuse(cano_rules_find(object->shape, "targets") == NULL ?
+		cano_value_refuse(cano_rules_find(object->shape, "targets") == NULL ?
 			   "Name the state that follows with next." :
 			   "Name the state that follows with next, or those that may follow with targets.",
 			   object->place, "no state follows");
@@ -365,34 +344,34 @@ check_workflow(Parser *parser)
 	int			start;
 
 	if (graph->nstates == 0)
-		refuse("Add states, such as cano.task and cano.exit.",
+		cano_value_refuse("Add states, such as cano.task and cano.exit.",
 			   parser->workflow, "no states");
 	if (!parser->exits)
-		refuse("Add a state with cano.exit, where runs end.",
+		cano_value_refuse("Add a state with cano.exit, where runs end.",
 			   parser->workflow, "no exit states");
 
 	twice = cano_graph_sort(graph);
 	if (twice != NULL)
-		refuse("Every state needs a name of its own.", parser->workflow,
+		cano_value_refuse("Every state needs a name of its own.", parser->workflow,
 			   "there are two states \"%s\"", twice);
 
 	if (parser->start == NULL)
 		parser->start = graph->states[0].name;
 	start = cano_graph_find(graph, parser->start);
 	if (start < 0)
-		refuse(NULL, parser->workflow,
+		cano_value_refuse(NULL, parser->workflow,
 			   "start is state \"%s\", which does not exist", parser->start);
 
 	edge = cano_graph_link(graph);
 	if (edge != NULL)
-		refuse("Add that state, or correct the name.",
+		cano_value_refuse("Add that state, or correct the name.",
 			   psprintf("state \"%s\"", graph->states[edge->from].name),
 			   "%s names state \"%s\", which does not exist", edge->key,
 			   edge->target);
 
 	state = cano_graph_unreachable(graph, start);
 	if (state != NULL)
-		refuse("Name it as next or among the targets of a state that runs can reach, or remove it.",
+		cano_value_refuse("Name it as next or among the targets of a state that runs can reach, or remove it.",
 			   psprintf("state \"%s\"", state->name),
 			   "cannot be reached from the start, state \"%s\"",
 			   parser->start);
@@ -419,20 +398,19 @@ read_object(Parser *parser, Object *object, JsonbContainer *container,
 	JsonbIterator *it = JsonbIteratorInit(container);
 	JsonbValue	key;
 	JsonbValue	value;
-	int			i = 0;
 
 	check_stack_depth();
 	if (tag != NULL)
 	{
 		push_key(&object->out, tag);
-		set_string(&value, object->shape->name);
+		cano_value_set_string(&value, object->shape->name);
 		cano_push_jsonb(&object->out, WJB_VALUE, &value);
 	}
 
 	(void) JsonbIteratorNext(&it, &key, false);
 	while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
 	{
-		char	   *name = string_of(&key);
+		char	   *name = cano_value_string(&key);
 
 		(void) JsonbIteratorNext(&it, &value, true);
 		if ((tag == NULL || strcmp(name, tag) != 0) &&
@@ -441,8 +419,8 @@ read_object(Parser *parser, Object *object, JsonbContainer *container,
 	}
 
 	for (const CanoRule *rule = object->shape->rules; rule->key != NULL; rule++)
-		if (rule->flags & CANO_RULE_REQUIRED && !(object->seen & (1 << i++)))
-			refuse(NULL, object->place, "key \"%s\" is missing", rule->key);
+		if ((rule->flags & CANO_RULE_REQUIRED) && !has(object, rule->key))
+			cano_value_refuse(NULL, object->place, "key \"%s\" is missing", rule->key);
 }
 
 static void
@@ -451,11 +429,11 @@ read_key(Parser *parser, Object *object, const char *key, JsonbValue *value)
 	const CanoRule *rule = cano_rules_find(object->shape, key);
 
 	if (rule == NULL && strcmp(key, "compensate") == 0)
-		refuse("Let a task, stepped or external state do what has to be undone.",
+		cano_value_refuse("Let a task, stepped or external state do what has to be undone.",
 			   object->place, "a %s cannot have the key \"compensate\"",
 			   object->shape->name);
 	if (rule == NULL)
-		refuse(cano_rules_hint_key(object->shape, key), object->place,
+		cano_value_refuse(cano_rules_hint_key(object->shape, key), object->place,
 			   "unrecognized key \"%s\"", key);
 	if (value->type == jbvNull)
 		return;
@@ -486,7 +464,7 @@ read_value(Parser *parser, const char *place, const CanoRule *rule,
 	switch (rule->type)
 	{
 		case CANO_TYPE_NAME:
-			read_name(place, rule->key, value);
+			cano_value_name(place, rule->key, value);
 			break;
 
 		case CANO_TYPE_STATE:
@@ -504,37 +482,37 @@ read_value(Parser *parser, const char *place, const CanoRule *rule,
 
 		case CANO_TYPE_BREAKER:
 		case CANO_TYPE_LIMITER:
-			read_name(place, rule->key, value);
-			refuse(NULL, place, "%s \"%s\" does not exist", rule->key,
-				   string_of(value));
+			cano_value_name(place, rule->key, value);
+			cano_value_refuse(NULL, place, "%s \"%s\" does not exist", rule->key,
+				   cano_value_string(value));
 
 		case CANO_TYPE_WORD:
-			read_word(place, rule, value);
+			cano_value_word(place, rule, value);
 			break;
 
 		case CANO_TYPE_INTEGER:
 		case CANO_TYPE_NUMBER:
 		case CANO_TYPE_SHARE:
 		case CANO_TYPE_FRACTION:
-			read_number(place, rule, value);
+			cano_value_number(place, rule, value);
 			break;
 
 		case CANO_TYPE_INTERVAL:
-			read_interval(place, rule, value);
+			cano_value_interval(place, rule, value);
 			break;
 
 		case CANO_TYPE_INSTANT:
-			read_instant(place, rule, value);
+			cano_value_instant(place, rule, value);
 			break;
 
 		case CANO_TYPE_SQLSTATES:
-			check_sqlstates(place, rule, value);
+			cano_value_sqlstates(place, rule, value);
 			break;
 
 		case CANO_TYPE_RETRY:
 		case CANO_TYPE_JOIN:
-			if (!is_object(value))
-				wrong_type(place, rule->key,
+			if (!cano_value_is_object(value))
+				cano_value_refuse_type(place, rule->key,
 						   rule->type == CANO_TYPE_RETRY ?
 						   "a retry policy" : "a join strategy", value);
 			read_variant(parser, psprintf("%s, %s", place, rule->key),
@@ -548,12 +526,216 @@ read_value(Parser *parser, const char *place, const CanoRule *rule,
 			break;
 
 		case CANO_TYPE_OBJECT:
-			if (!is_object(value))
-				wrong_type(place, rule->key, "an object", value);
+			if (!cano_value_is_object(value))
+				cano_value_refuse_type(place, rule->key, "an object", value);
 			break;
 
 		case CANO_TYPE_ANY:
 			break;
 	}
-	return !(rule->flags & CANO_RULE_DEFAULT) || !is_default(rule, value);
+	return !(rule->flags & CANO_RULE_DEFAULT) || !cano_value_is_default(rule, value);
+}
+
+/*
+ * One state or several: edges of the graph.
+ */
+static void
+read_states(Parser *parser, const char *place, const CanoRule *rule,
+			JsonbValue *value)
+{
+	JsonbIterator *it;
+	JsonbValue	element;
+
+	if (rule->type == CANO_TYPE_STATE)
+	{
+		cano_value_name(place, rule->key, value);
+		cano_graph_add_edge(&parser->graph, parser->state, rule->key,
+							cano_value_string(value));
+		return;
+	}
+
+	if (!cano_value_is_array(value))
+		cano_value_refuse_type(place, rule->key, "an array of states", value);
+	if (JsonContainerSize(value->val.binary.data) == 0)
+		cano_value_refuse("Leave it out, or name the states that may follow.",
+						  place, "key \"%s\" is empty", rule->key);
+
+	it = JsonbIteratorInit(value->val.binary.data);
+	(void) JsonbIteratorNext(&it, &element, false);
+	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
+	{
+		cano_value_name(place, rule->key, &element);
+		cano_graph_add_edge(&parser->graph, parser->state, rule->key,
+							cano_value_string(&element));
+	}
+}
+
+static void
+read_start(Parser *parser, const char *place, JsonbValue *value)
+{
+	char	   *start;
+
+	cano_value_name(place, "start", value);
+	start = cano_value_string(value);
+	if (parser->start != NULL && strcmp(parser->start, start) != 0)
+		cano_value_refuse("Say it once.", place,
+						  "start is both \"%s\" and \"%s\"", parser->start,
+						  start);
+	parser->start = start;
+}
+
+static void
+read_function(Parser *parser, const char *place, const CanoRule *rule,
+			  JsonbValue *value)
+{
+	CanoFunctionName *function;
+	JsonbParseState *out = NULL;
+	JsonbValue	field;
+
+	if (value->type != jbvString)
+		cano_value_refuse_type(place, rule->key, "a function's name", value);
+	function = cano_function_resolve(parser->name ? parser->name : place,
+									 rule->key, cano_value_string(value),
+									 rule->use);
+	if (rule->flags & CANO_RULE_DECIDES && function->returns_outcome)
+		parser->decides = true;
+	cano_value_set_string(value, function->name);
+
+	cano_push_jsonb(&out, WJB_BEGIN_OBJECT, NULL);
+	push_key(&out, "signature");
+	cano_value_set_string(&field, function->signature);
+	cano_push_jsonb(&out, WJB_VALUE, &field);
+	push_key(&out, "outcome");
+	field.type = jbvBool;
+	field.val.boolean = function->returns_outcome;
+	cano_push_jsonb(&out, WJB_VALUE, &field);
+
+	/* Named twice, it is kept once: the object drops duplicates. */
+	push_key(&parser->functions, function->name);
+	set_object(&field, &out, WJB_END_OBJECT);
+	cano_push_jsonb(&parser->functions, WJB_VALUE, &field);
+}
+
+/*
+ * A retry policy or a join strategy.
+ */
+static void
+read_variant(Parser *parser, const char *place, const CanoVariant *variant,
+			 JsonbValue *value)
+{
+	JsonbContainer *container = value->val.binary.data;
+	Object		object;
+
+	begin_object(&object, place, find_shape(place, variant, container));
+	read_object(parser, &object, container, variant->tag, NULL);
+	end_object(&object, value);
+	if (strcmp(object.shape->name, "partial_timeout") == 0)
+		parser->partial_timeout = true;
+}
+
+/*
+ * Branches or resources.
+ */
+static void
+read_elements(Parser *parser, const char *place, const CanoRule *rule,
+			  JsonbValue *value)
+{
+	bool		branches = rule->type == CANO_TYPE_BRANCHES;
+	JsonbParseState *out = NULL;
+	JsonbIterator *it;
+	JsonbValue	element;
+	int			i = 0;
+
+	if (!cano_value_is_array(value))
+		cano_value_refuse_type(place, rule->key, "an array", value);
+
+	cano_push_jsonb(&out, WJB_BEGIN_ARRAY, NULL);
+	it = JsonbIteratorInit(value->val.binary.data);
+	(void) JsonbIteratorNext(&it, &element, false);
+	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
+	{
+		read_element(parser, psprintf("%s, %s %d", place,
+									  branches ? "branch" : "resource", i++),
+					 branches ? &cano_rules_branch : &cano_rules_resource,
+					 &element);
+		cano_push_jsonb(&out, WJB_ELEM, &element);
+	}
+	set_object(value, &out, WJB_END_ARRAY);
+}
+
+/*
+ * A branch may be no more than the name of its function.
+ */
+static void
+read_element(Parser *parser, const char *place, const CanoShape *shape,
+			 JsonbValue *value)
+{
+	Object		object;
+
+	begin_object(&object, place, shape);
+	if (shape == &cano_rules_branch && value->type == jbvString)
+		read_key(parser, &object, "run", value);
+	else if (cano_value_is_object(value))
+		read_object(parser, &object, value->val.binary.data, NULL, NULL);
+	else
+		cano_value_refuse(shape == &cano_rules_branch ?
+						  "Use cano.branch, or name a function." :
+						  "Use cano.with_resource.",
+						  place, "a %s cannot be of JSON type %s",
+						  shape->name, JsonbTypeName(value));
+	end_object(&object, value);
+}
+
+/*
+ * Which shape an object has, by its tag.
+ */
+static const CanoShape *
+find_shape(const char *place, const CanoVariant *variant,
+		   JsonbContainer *container)
+{
+	const CanoShape *shape;
+	JsonbValue	tag;
+	char	   *name;
+
+	if (getKeyJsonValueFromContainer(container, variant->tag,
+									 strlen(variant->tag), &tag) == NULL)
+		cano_value_refuse(cano_rules_hint_tag(variant, ""), place,
+						  "key \"%s\" is missing", variant->tag);
+	if (tag.type != jbvString)
+		cano_value_refuse_type(place, variant->tag, "a string", &tag);
+
+	name = cano_value_string(&tag);
+	shape = cano_rules_shape(variant, name);
+	if (shape == NULL)
+		cano_value_refuse(cano_rules_hint_tag(variant, name), place,
+						  "unrecognized %s \"%s\"", variant->noun, name);
+	return shape;
+}
+
+static void
+push_key(JsonbParseState **out, const char *key)
+{
+	JsonbValue	value;
+
+	cano_value_set_string(&value, key);
+	cano_push_jsonb(out, WJB_KEY, &value);
+}
+
+static void
+end_object(Object *object, JsonbValue *value)
+{
+	set_object(value, &object->out, WJB_END_OBJECT);
+}
+
+/*
+ * The value that a finished object or array is, ready to go into another.
+ */
+static void
+set_object(JsonbValue *value, JsonbParseState **out, JsonbIteratorToken end)
+{
+	Jsonb	   *jsonb = JsonbValueToJsonb(cano_push_jsonb(out, end, NULL));
+
+	value->type = jbvBinary;
+	value->val.binary.data = &jsonb->root;
+	value->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
 }

@@ -226,5 +226,5 @@ cano_part_milliseconds(const Interval *interval)
 
 	if (interval->time % 1000 > 0)
 		ms++;
-	return days * MSECS_PER_DAY + ms;
+	return days * INT64CONST(86400000) + ms;
 }

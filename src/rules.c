@@ -48,7 +48,7 @@ static const CanoRule split_rules[] = {
 	{"tasks", CANO_TYPE_BRANCHES, CANO_RULE_REQUIRED},
 	{"join", CANO_TYPE_JOIN},
 	NEXT, TIMEOUT,
-	{"bulkhead", CANO_TYPE_INTEGER, CANO_RULE_POSITIVE, 0, 1},
+	{"bulkhead", CANO_TYPE_INTEGER, .least = 1},
 	OUTPUT_KEY,
 	END
 };
@@ -73,7 +73,7 @@ static const CanoRule batch_rules[] = {
 	FUNCTION("process", CANO_RULE_REQUIRED, CANO_USE_PROCESS),
 	FUNCTION("finish", CANO_RULE_DECIDES, CANO_USE_FINISH),
 	NEXT, TARGETS,
-	{"concurrency", CANO_TYPE_INTEGER, CANO_RULE_DEFAULT},
+	{"concurrency", CANO_TYPE_INTEGER, CANO_RULE_DEFAULT, .fallback = 1},
 	{"item_retry", CANO_TYPE_RETRY, CANO_RULE_DEFAULT},
 	RETRY, TIMEOUT,
 	END
@@ -148,7 +148,7 @@ static const CanoRule fixed_rules[] = {
 static const CanoRule exponential_rules[] = {
 	{"retries", CANO_TYPE_INTEGER, CANO_RULE_REQUIRED},
 	{"base", CANO_TYPE_INTERVAL},
-	{"multiplier", CANO_TYPE_NUMBER, CANO_RULE_POSITIVE},
+	{"multiplier", CANO_TYPE_NUMBER},
 	{"max", CANO_TYPE_INTERVAL},
 	{"jitter", CANO_TYPE_FRACTION},
 	END
@@ -198,7 +198,7 @@ static const CanoRule options_rules[] = {
 	{"compensation_timeout", CANO_TYPE_INTERVAL, CANO_RULE_POSITIVE},
 	RETRY,
 	{"priority", CANO_TYPE_INTEGER, .least = PG_INT32_MIN},
-	{"concurrency", CANO_TYPE_INTEGER, CANO_RULE_POSITIVE, 0, 1},
+	{"concurrency", CANO_TYPE_INTEGER, .least = 1},
 	{"keep", CANO_TYPE_INTERVAL},
 	{"log", CANO_TYPE_WORD, CANO_RULE_DEFAULT, .words = logs},
 	FUNCTION("on_end", 0, CANO_USE_ON_END),

@@ -22,7 +22,7 @@ typedef enum CanoType
 	CANO_TYPE_LIMITER,
 	CANO_TYPE_WORD,				/* one of "words" */
 	CANO_TYPE_INTEGER,			/* of at least "least" */
-	CANO_TYPE_NUMBER,
+	CANO_TYPE_NUMBER,			/* above 0 */
 	CANO_TYPE_SHARE,			/* above 0, at most 1 */
 	CANO_TYPE_FRACTION,			/* 0 to 1 */
 	CANO_TYPE_INTERVAL,			/* not negative */
@@ -38,10 +38,10 @@ typedef enum CanoType
 
 /* Flags */
 #define CANO_RULE_REQUIRED	1
-#define CANO_RULE_POSITIVE	2	/* an interval or number of more than nothing */
+#define CANO_RULE_POSITIVE	2	/* an interval longer than nothing */
 #define CANO_RULE_DECIDES	4	/* the function may choose the next state */
-#define CANO_RULE_DEFAULT	8	/* first word, "least", or no retries: the same
-								 * as nothing, and not stored */
+#define CANO_RULE_DEFAULT	8	/* the first word, the fallback, no retries:
+								 * the same as nothing, and not stored */
 
 typedef struct CanoRule
 {
@@ -50,6 +50,7 @@ typedef struct CanoRule
 	int			flags;
 	CanoUse		use;
 	int32		least;
+	int32		fallback;		/* of an integer; 0 means the same */
 	const char *const *words;
 } CanoRule;
 

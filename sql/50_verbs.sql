@@ -1,0 +1,76 @@
+/*
+ * The verbs: submit, wait, work.  C functions take the caller's identity
+ * themselves; none is SECURITY DEFINER.
+ */
+CREATE FUNCTION cano.submit(
+	workflow text,
+	input jsonb DEFAULT '{}',
+	key text DEFAULT NULL,
+	headers jsonb DEFAULT NULL,
+	priority integer DEFAULT NULL,
+	run_at timestamptz DEFAULT NULL,
+	max_attempts integer DEFAULT NULL,
+	version integer DEFAULT NULL,
+	tags text[] DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cano_submit';
+COMMENT ON FUNCTION cano.submit IS
+	'submit a run of a workflow in this transaction and return its id; it begins when the transaction commits. Without a priority the workflow''s own counts, by default 1000; lower goes first';
+
+CREATE FUNCTION cano.submit_info(
+	workflow text,
+	input jsonb DEFAULT '{}',
+	key text DEFAULT NULL,
+	headers jsonb DEFAULT NULL,
+	priority integer DEFAULT NULL,
+	run_at timestamptz DEFAULT NULL,
+	max_attempts integer DEFAULT NULL,
+	version integer DEFAULT NULL,
+	tags text[] DEFAULT NULL,
+	OUT run_id bigint,
+	OUT newly_submitted boolean)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cano_submit_info';
+COMMENT ON FUNCTION cano.submit_info IS
+	'cano.submit that also says whether this call began the run or its key belongs to one under way';
+
+CREATE FUNCTION cano.submit_many(
+	workflow text,
+	inputs jsonb[],
+	headers jsonb DEFAULT NULL,
+	priority integer DEFAULT NULL,
+	run_at timestamptz DEFAULT NULL,
+	max_attempts integer DEFAULT NULL,
+	version integer DEFAULT NULL,
+	tags text[] DEFAULT NULL)
+RETURNS SETOF bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cano_submit_many';
+COMMENT ON FUNCTION cano.submit_many IS
+	'submit one run for each input and return their ids in the order of the inputs';
+
+CREATE FUNCTION cano.wait(run bigint, timeout interval DEFAULT '30 s')
+RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cano_wait';
+COMMENT ON FUNCTION cano.wait IS
+	'wait until a run has ended and return its result, or raise its error. A SELECT that waits holds its snapshot, which keeps vacuum from cleaning up: for long waits CALL cano.await()';
+
+CREATE PROCEDURE cano.await(run bigint, INOUT result jsonb DEFAULT NULL, timeout interval DEFAULT '30 s')
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'cano_await';
+COMMENT ON PROCEDURE cano.await IS
+	'wait until a run has ended and return its result, or raise its error; holds no snapshot meanwhile';
+
+CREATE PROCEDURE cano.work(max_steps integer DEFAULT NULL, max_time interval DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'cano_work';
+COMMENT ON PROCEDURE cano.work IS
+	'be a worker for the current role in this session until nothing is due now';
+
+CREATE PROCEDURE cano.orchestrate(workflow text, input jsonb DEFAULT '{}', INOUT result jsonb DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'cano_orchestrate';
+COMMENT ON PROCEDURE cano.orchestrate IS
+	'submit a run and drive it to its end in this session, waiting for its timers; return its result or raise its error';

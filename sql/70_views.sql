@@ -1,0 +1,225 @@
+/*
+ * Reading.  The views run with the owner's rights and show each reader what
+ * belongs to roles he is a member of; cano._can_see() is asked before any
+ * condition of his own could see a row (security_barrier).
+ */
+CREATE FUNCTION cano._can_see(owner oid) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'cano_can_see';
+COMMENT ON FUNCTION cano._can_see IS 'may the current user see what belongs to that role?';
+
+CREATE FUNCTION cano._slots(
+	OUT pid integer, OUT database oid, OUT role oid, OUT kind text, OUT status text,
+	OUT run_id bigint, OUT workflow text, OUT state text, OUT task text, OUT attempt integer,
+	OUT since timestamptz, OUT started_at timestamptz,
+	OUT done bigint, OUT total bigint, OUT note text)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'cano_slots';
+COMMENT ON FUNCTION cano._slots IS 'the processes that run tasks, from shared memory';
+
+CREATE VIEW cano.workflows WITH (security_barrier) AS
+SELECT d.workflow,
+	d.version,
+	d.version = w.version AS is_current,
+	w.paused,
+	w.owner_name AS owner,
+	d.document AS definition,
+	d.created_at
+FROM cano._definition d
+JOIN cano._workflow w ON w.workflow = d.workflow;
+COMMENT ON VIEW cano.workflows IS 'every version of every workflow';
+
+CREATE VIEW cano.states WITH (security_barrier) AS
+SELECT d.workflow,
+	d.version,
+	s.state,
+	s.part ->> 'kind' AS kind,
+	s.part ->> 'run' AS run,
+	s.part ->> 'next' AS next,
+	CASE WHEN s.part ? 'targets' THEN
+		ARRAY(SELECT t.target FROM pg_catalog.jsonb_array_elements_text(s.part -> 'targets')
+			WITH ORDINALITY t (target, ordinal) ORDER BY t.ordinal)
+	END AS targets,
+	s.part AS definition
+FROM cano._definition d,
+	pg_catalog.jsonb_each(d.document -> 'states') s (state, part);
+COMMENT ON VIEW cano.states IS 'the states of every version of every workflow';
+
+CREATE VIEW cano.activity WITH (security_barrier) AS
+SELECT s.pid,
+	pg_catalog.pg_get_userbyid(s.role) AS role,
+	s.run_id,
+	s.workflow,
+	s.state,
+	s.task,
+	s.attempt,
+	s.since,
+	CASE WHEN s.done IS NOT NULL THEN
+		pg_catalog.jsonb_build_object('done', s.done, 'total', s.total, 'note', s.note)
+	END AS progress
+FROM cano._slots() s
+WHERE s.run_id IS NOT NULL
+	AND s.database = (SELECT d.oid FROM pg_catalog.pg_database d
+		WHERE d.datname = pg_catalog.current_database())
+	AND cano._can_see(s.role);
+COMMENT ON VIEW cano.activity IS 'the tasks that are running in this database';
+
+CREATE VIEW cano.workers WITH (security_barrier) AS
+SELECT s.pid,
+	d.datname AS database,
+	pg_catalog.pg_get_userbyid(s.role) AS role,
+	s.status,
+	s.run_id,
+	s.started_at
+FROM cano._slots() s
+LEFT JOIN pg_catalog.pg_database d ON d.oid = s.database
+WHERE s.kind = 'worker' AND cano._can_see(s.role);
+COMMENT ON VIEW cano.workers IS 'the background workers of this server';
+
+/*
+ * A run and where it is: its newest checkpoint leads to its job or timer.
+ */
+CREATE VIEW cano._position WITH (security_barrier) AS
+SELECT r.id AS run,
+	r.owner,
+	k.sequence,
+	coalesce(a.state, j.state, t.state, r.state) AS state,
+	coalesce(a.attempt, j.attempt, t.attempt) AS attempt,
+	coalesce(j.started_at, t.started_at, a.since, r.started_at) AS started_at,
+	coalesce(j.data, t.data, r.data, r.input) AS data,
+	t.due_at,
+	t.waiting,
+	a.progress,
+	CASE
+		WHEN r.status <> 'active' THEN r.status
+		WHEN a.run_id IS NOT NULL THEN 'running'
+		WHEN t.waiting IN ('r', 't', 's') THEN 'waiting'
+		ELSE 'queued'
+	END AS status
+FROM cano._run r
+LEFT JOIN LATERAL (
+	SELECT c.sequence, c.job
+	FROM cano._checkpoint c WHERE c.run = r.id
+	ORDER BY c.sequence DESC LIMIT 1) k ON true
+LEFT JOIN cano._job j
+	ON r.status = 'active'
+	AND j.owner = r.owner AND j.priority = r.priority AND j.id = coalesce(k.job, r.id)
+LEFT JOIN cano._timer t
+	ON r.status = 'active' AND t.id = coalesce(k.job, r.id)
+LEFT JOIN cano.activity a
+	ON r.status = 'active' AND a.run_id = r.id
+WHERE cano._can_see(r.owner);
+COMMENT ON VIEW cano._position IS 'where each run is';
+
+CREATE VIEW cano.runs WITH (security_barrier) AS
+SELECT r.id AS run_id,
+	d.workflow,
+	d.version,
+	r.key,
+	p.status,
+	p.state,
+	r.owner_name AS role,
+	r.priority,
+	r.submitted_at,
+	p.started_at,
+	r.ended_at,
+	CASE p.waiting WHEN 'r' THEN 'retry' WHEN 't' THEN 'timer' WHEN 's' THEN 'schedule' END AS waiting_for,
+	CASE WHEN p.due_at < 'infinity' THEN p.due_at END AS next_at,
+	r.rollback,
+	r.cancel_reason,
+	r.parent AS parent_run_id,
+	r.input,
+	p.data,
+	CASE WHEN r.status = 'completed' THEN r.data END AS result,
+	r.error,
+	r.headers,
+	r.tags,
+	r.cleared
+FROM cano._run r
+JOIN cano._definition d ON d.id = r.definition
+JOIN cano._position p ON p.run = r.id;
+COMMENT ON VIEW cano.runs IS 'every run';
+
+CREATE VIEW cano.checkpoints WITH (security_barrier) AS
+SELECT c.run AS run_id,
+	c.sequence,
+	CASE c.kind WHEN 'e' THEN 'state_entry' WHEN 'c' THEN 'compensation_completion' WHEN 's' THEN 'step_cursor' END AS kind,
+	c.state,
+	c.task,
+	c.output,
+	c.version,
+	c.recorded_at,
+	r.cleared
+FROM cano._checkpoint c
+JOIN cano._run r ON r.id = c.run
+WHERE cano._can_see(r.owner);
+COMMENT ON VIEW cano.checkpoints IS 'the log of every run';
+
+CREATE VIEW cano.attempts WITH (security_barrier) AS
+SELECT a.run AS run_id,
+	a.state,
+	a.task,
+	a.branch,
+	a.attempt,
+	a.sqlstate,
+	a.message,
+	a.detail,
+	a.hint,
+	a.context,
+	a.started_at,
+	a.ended_at
+FROM cano._attempt a
+JOIN cano._run r ON r.id = a.run
+WHERE cano._can_see(r.owner);
+COMMENT ON VIEW cano.attempts IS 'every failed attempt';
+
+CREATE VIEW cano.dead_letters WITH (security_barrier) AS
+SELECT r.id AS run_id,
+	d.workflow,
+	r.error ->> 'state' AS state,
+	(r.error ->> 'attempts')::integer AS attempts,
+	r.error,
+	r.ended_at AS dead_at
+FROM cano._run r
+JOIN cano._definition d ON d.id = r.definition
+WHERE r.dead AND cano._can_see(r.owner);
+COMMENT ON VIEW cano.dead_letters IS 'runs that ended by the error of a task';
+
+CREATE VIEW cano.queue_stats WITH (security_barrier) AS
+SELECT r.workflow,
+	count(*) FILTER (WHERE r.status = 'queued') AS queued,
+	count(*) FILTER (WHERE r.status = 'running') AS running,
+	count(*) FILTER (WHERE r.status = 'waiting') AS waiting,
+	count(*) FILTER (WHERE r.dead) AS dead
+FROM (
+	SELECT d.workflow, p.status, r.dead
+	FROM cano._run r
+	JOIN cano._definition d ON d.id = r.definition
+	JOIN cano._position p ON p.run = r.id
+	WHERE r.status = 'active' OR r.dead) r
+GROUP BY r.workflow;
+COMMENT ON VIEW cano.queue_stats IS 'how many runs of each workflow are queued, running, waiting, dead';
+
+CREATE FUNCTION cano.status(
+	run bigint,
+	OUT run_id bigint, OUT workflow text, OUT version integer, OUT status text, OUT state text,
+	OUT sequence bigint, OUT attempt integer, OUT waiting_for text, OUT next_at timestamptz,
+	OUT progress jsonb, OUT error jsonb, OUT result jsonb, OUT rollback text, OUT cancel_reason text)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE STRICT PARALLEL RESTRICTED ROWS 1
+BEGIN ATOMIC
+	SELECT r.run_id, r.workflow, r.version, r.status, r.state, p.sequence, p.attempt,
+		r.waiting_for, r.next_at, p.progress, r.error, r.result, r.rollback, r.cancel_reason
+	FROM cano.runs r
+	JOIN cano._position p ON p.run = r.run_id
+	WHERE r.run_id = status.run;
+END;
+COMMENT ON FUNCTION cano.status IS 'where a run is; no row for a run that does not exist or may not be seen';
+
+CREATE FUNCTION cano.result(run bigint) RETURNS jsonb
+LANGUAGE sql VOLATILE STRICT PARALLEL RESTRICTED
+BEGIN ATOMIC
+	SELECT r.result FROM cano.runs r WHERE r.run_id = result.run;
+END;
+COMMENT ON FUNCTION cano.result IS 'the data of a completed run at its exit; null before, and for runs that did not complete';

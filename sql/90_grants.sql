@@ -1,0 +1,84 @@
+/*
+ * Rights.  Nothing is granted to PUBLIC; grant_usage() gives a role the
+ * public surface, and nothing private.  Must be last: it looks at everything
+ * that the parts before it made.
+ */
+CREATE FUNCTION cano._guard() RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'cano_guard';
+COMMENT ON FUNCTION cano._guard IS 'only the engine writes to the private tables';
+
+CREATE FUNCTION cano._usage(role regrole, granting boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	v_verb text := CASE WHEN granting THEN 'GRANT %s %s TO %s' ELSE 'REVOKE %s %s FROM %s' END;
+	v_object record;
+BEGIN
+	IF NOT pg_has_role((SELECT e.extowner FROM pg_extension e WHERE e.extname = 'cano'), 'USAGE') THEN
+		RAISE EXCEPTION 'permission denied to change who may use cano'
+			USING ERRCODE = 'insufficient_privilege',
+				HINT = 'Ask the owner of the extension.';
+	END IF;
+
+	EXECUTE format(v_verb, 'USAGE', 'ON SCHEMA cano', role);
+	FOR v_object IN
+		SELECT 'EXECUTE' AS what,
+			format('ON %s cano.%I(%s)',
+				CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END,
+				p.proname, pg_get_function_identity_arguments(p.oid)) AS object
+		FROM pg_proc p
+		WHERE p.pronamespace = 'cano'::regnamespace
+			AND (p.proname NOT LIKE '\_%' OR p.proname = ANY ('{_can_see,_slots}'))
+			AND p.proname <> ALL ('{grant_usage,revoke_usage}')
+		UNION ALL
+		SELECT 'SELECT', format('ON TABLE cano.%I', c.relname)
+		FROM pg_class c
+		WHERE c.relnamespace = 'cano'::regnamespace AND c.relkind = 'v'
+	LOOP
+		EXECUTE format(v_verb, v_object.what, v_object.object, role);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION cano._usage IS 'grant the public surface to a role, or revoke it';
+
+CREATE FUNCTION cano.grant_usage(role regrole) RETURNS void
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+	SELECT cano._usage(role, true);
+END;
+COMMENT ON FUNCTION cano.grant_usage IS 'let a role define workflows and submit runs';
+
+CREATE FUNCTION cano.revoke_usage(role regrole) RETURNS void
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+	SELECT cano._usage(role, false);
+END;
+COMMENT ON FUNCTION cano.revoke_usage IS 'take back what cano.grant_usage() gave';
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA cano FROM PUBLIC;
+REVOKE ALL ON ALL PROCEDURES IN SCHEMA cano FROM PUBLIC;
+REVOKE ALL ON TYPE cano.outcome FROM PUBLIC;
+
+DO $$
+DECLARE
+	v_table record;
+BEGIN
+	FOR v_table IN
+		SELECT c.oid::pg_catalog.regclass AS name, c.relkind
+		FROM pg_catalog.pg_class c
+		WHERE c.relnamespace OPERATOR(pg_catalog.=) 'cano'::pg_catalog.regnamespace
+			AND c.relkind IN ('r', 'S')
+	LOOP
+		PERFORM pg_catalog.pg_extension_config_dump(v_table.name, '');
+		IF v_table.relkind OPERATOR(pg_catalog.=) 'r' THEN
+			EXECUTE pg_catalog.format(
+				'CREATE TRIGGER _guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s'
+				' FOR EACH STATEMENT EXECUTE FUNCTION cano._guard()', v_table.name);
+			EXECUTE pg_catalog.format(
+				'ALTER TABLE %s ENABLE ALWAYS TRIGGER _guard', v_table.name);
+		END IF;
+	END LOOP;
+END
+$$;

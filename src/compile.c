@@ -1,0 +1,392 @@
+/*-------------------------------------------------------------------------
+ *
+ * compile.c
+ *	  From a stored document to what the engine runs.
+ *
+ * A stored document has been checked, so whatever does not fit here is an
+ * internal error.  Defaults are applied here, and only here.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+
+#include "compile.h"
+#include "graph.h"
+#include "part.h"
+#include "retry.h"
+#include "rules.h"
+#include "value.h"
+
+#define DEFAULT_PRIORITY	1000
+
+/* What is known while a document is compiled. */
+typedef struct Compiler
+{
+	CanoDefinition *definition;
+	JsonbContainer *functions;
+	JsonbContainer *options;	/* NULL: none */
+	CanoRetry	retry;			/* of states that retry and say nothing */
+	CanoGraph	graph;			/* the states' names */
+	MemoryContext scratch;
+} Compiler;
+
+static void name_states(Compiler *compiler, JsonbContainer *states);
+static void compile_state(Compiler *compiler, JsonbContainer *part,
+						  CanoState *state, CanoStateExtra *extra);
+static void compile_targets(Compiler *compiler, JsonbContainer *part,
+							const CanoStateExtra *extra, CanoState *state);
+static void compile_times(JsonbContainer *part, CanoStateExtra *extra);
+static void compile_fatal(JsonbContainer *part, CanoState *state);
+static CanoRetry compile_retry(JsonbContainer *retry);
+static CanoFunctionName *compile_function(Compiler *compiler,
+										  const char *name);
+static CanoEnding compile_ending(JsonbContainer *part);
+static bool retries_by_default(CanoKind kind);
+static void note_state(Compiler *compiler, JsonbContainer *part,
+					   const CanoState *state);
+static void note_options(Compiler *compiler);
+static JsonbContainer *get_container(JsonbContainer *object, const char *key);
+static char *get_string(JsonbContainer *object, const char *key);
+static bool get_integer(JsonbContainer *object, const char *key, int32 *value);
+static bool get_double(JsonbContainer *object, const char *key, double *value);
+static bool get_interval(JsonbContainer *object, const char *key,
+						 Interval *value);
+static bool get(JsonbContainer *object, const char *key, JsonbValue *value);
+
+CanoDefinition *
+cano_compile(int64 id, const char *workflow, int version, Jsonb *document,
+			 Jsonb *functions)
+{
+	CanoDefinition *definition = palloc0(sizeof(CanoDefinition));
+	Compiler	compiler = {.definition = definition};
+	JsonbContainer *states = get_container(&document->root, "states");
+	JsonbContainer *retry;
+	char	   *durability;
+	CanoState  *compiled;
+	CanoStateExtra *extra;
+
+	compiler.functions = &functions->root;
+	compiler.options = get_container(&document->root, "options");
+	compiler.scratch = AllocSetContextCreate(CurrentMemoryContext,
+											 "cano compile",
+											 ALLOCSET_DEFAULT_SIZES);
+	retry = get_container(compiler.options, "retry");
+	compiler.retry = retry ? compile_retry(retry) : cano_retry_default(3);
+
+	definition->id = id;
+	definition->workflow = pstrdup(workflow);
+	definition->version = version;
+	definition->priority = DEFAULT_PRIORITY;
+	(void) get_integer(compiler.options, "priority", &definition->priority);
+	durability = get_string(compiler.options, "durability");
+	definition->async = durability && strcmp(durability, "async") == 0;
+
+	name_states(&compiler, states);
+	compiled = palloc0(sizeof(CanoState) * compiler.graph.nstates);
+	extra = palloc0(sizeof(CanoStateExtra) * compiler.graph.nstates);
+	for (int i = 0; i < compiler.graph.nstates; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		compiled[i].name = pstrdup(compiler.graph.states[i].name);
+		compile_state(&compiler,
+					  get_container(states, compiled[i].name),
+					  &compiled[i], &extra[i]);
+	}
+	note_options(&compiler);
+
+	definition->model.nstates = compiler.graph.nstates;
+	definition->model.states = compiled;
+	definition->model.start = cano_graph_find(&compiler.graph,
+											  get_string(&document->root, "start"));
+	definition->extra = extra;
+	MemoryContextDelete(compiler.scratch);
+	return definition;
+}
+
+/*
+ * Number the states in the document's order.
+ */
+static void
+name_states(Compiler *compiler, JsonbContainer *states)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(compiler->scratch);
+	JsonbIterator *it = JsonbIteratorInit(states);
+	JsonbValue	value;
+
+	cano_graph_init(&compiler->graph);
+	(void) JsonbIteratorNext(&it, &value, false);
+	while (JsonbIteratorNext(&it, &value, true) == WJB_KEY)
+	{
+		cano_graph_add_state(&compiler->graph, cano_value_string(&value));
+		(void) JsonbIteratorNext(&it, &value, true);
+	}
+	(void) cano_graph_sort(&compiler->graph);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+static void
+compile_state(Compiler *compiler, JsonbContainer *part, CanoState *state,
+			  CanoStateExtra *extra)
+{
+	JsonbContainer *retry = get_container(part, "retry");
+	char	   *run = get_string(part, "run");
+	const CanoShape *shape = cano_rules_shape(&cano_rules_state,
+											  get_string(part, "kind"));
+
+	if (shape == NULL)
+		elog(ERROR, "state \"%s\" is of an unknown kind", state->name);
+	state->kind = shape - cano_rules_state.shapes;
+
+	if (retry != NULL)
+		state->retry = compile_retry(retry);
+	else if (retries_by_default(state->kind))
+		state->retry = compiler->retry;
+	else
+		state->retry = cano_retry_none();
+
+	if (run != NULL)
+		extra->run = compile_function(compiler, run);
+	state->calls = run != NULL;
+	extra->output_key = get_string(part, "output_key");
+	state->ending = compile_ending(part);
+	compile_targets(compiler, part, extra, state);
+	compile_times(part, extra);
+	compile_fatal(part, state);
+	note_state(compiler, part, state);
+}
+
+/*
+ * The successor, and where else the state may send a run.
+ */
+static void
+compile_targets(Compiler *compiler, JsonbContainer *part,
+				const CanoStateExtra *extra, CanoState *state)
+{
+	JsonbContainer *targets = get_container(part, "targets");
+	char	   *next = get_string(part, "next");
+	int			ntargets = targets ? JsonContainerSize(targets) : 0;
+	int		   *indexes = palloc(sizeof(int) * (ntargets + 1));
+
+	state->next = next ? cano_graph_find(&compiler->graph, next) : CANO_NO_STATE;
+	if (state->next != CANO_NO_STATE)
+		indexes[state->ntargets++] = state->next;
+	for (int i = 0; i < ntargets; i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(targets, i);
+
+		indexes[state->ntargets++] =
+			cano_graph_find(&compiler->graph, cano_value_string(element));
+	}
+	state->targets = indexes;
+	state->anywhere = targets == NULL &&
+		(state->kind == CANO_KIND_ROUTER ||
+		 (extra->run != NULL && extra->run->returns_outcome));
+}
+
+static void
+compile_times(JsonbContainer *part, CanoStateExtra *extra)
+{
+	Interval	interval;
+	char	   *until = get_string(part, "until");
+
+	if (get_interval(part, "timeout", &interval))
+		extra->timeout_ms = cano_part_milliseconds(&interval);
+	if (get_interval(part, "delay", &interval))
+	{
+		Interval   *delay = palloc(sizeof(Interval));
+
+		*delay = interval;
+		extra->delay = delay;
+	}
+	TIMESTAMP_NOBEGIN(extra->until);
+	if (until != NULL && !cano_part_read_instant(until, &extra->until))
+		elog(ERROR, "invalid point in time \"%s\"", until);
+}
+
+static void
+compile_fatal(JsonbContainer *part, CanoState *state)
+{
+	JsonbContainer *fatal_on = get_container(part, "fatal_on");
+	const char **codes;
+
+	if (fatal_on == NULL)
+		return;
+	state->nfatal = JsonContainerSize(fatal_on);
+	codes = palloc(sizeof(char *) * Max(state->nfatal, 1));
+	for (int i = 0; i < state->nfatal; i++)
+		codes[i] = cano_value_string(getIthJsonbValueFromContainer(fatal_on, i));
+	state->fatal_on = codes;
+}
+
+static CanoRetry
+compile_retry(JsonbContainer *retry)
+{
+	CanoRetry	result = cano_retry_default(3);
+	Interval	interval;
+
+	result.policy = cano_rules_shape(&cano_rules_retry,
+									 get_string(retry, "policy")) -
+		cano_rules_retry.shapes;
+	if (result.policy == CANO_RETRY_NONE)
+		return cano_retry_none();
+
+	(void) get_integer(retry, "retries", &result.retries);
+	/* One is added to it to count the attempts. */
+	if (result.retries == PG_INT32_MAX)
+		result.retries--;
+	(void) get_double(retry, "multiplier", &result.multiplier);
+	(void) get_double(retry, "jitter", &result.jitter);
+	if (get_interval(retry, "base", &interval) ||
+		get_interval(retry, "delay", &interval))
+		result.base_ms = cano_part_milliseconds(&interval);
+	if (get_interval(retry, "max", &interval))
+		result.max_ms = cano_part_milliseconds(&interval);
+	return result;
+}
+
+static CanoFunctionName *
+compile_function(Compiler *compiler, const char *name)
+{
+	CanoFunctionName *function = palloc(sizeof(CanoFunctionName));
+	JsonbContainer *stored = get_container(compiler->functions, name);
+	JsonbValue	value;
+
+	if (stored == NULL)
+		elog(ERROR, "function \"%s\" is not among the definition's", name);
+	function->name = pstrdup(name);
+	function->signature = get_string(stored, "signature");
+	function->returns_outcome = get(stored, "outcome", &value) &&
+		value.type == jbvBool && value.val.boolean;
+	return function;
+}
+
+static CanoEnding
+compile_ending(JsonbContainer *part)
+{
+	char	   *outcome = get_string(part, "outcome");
+
+	if (outcome != NULL && strcmp(outcome, "failed") == 0)
+		return CANO_FAILED;
+	if (outcome != NULL && strcmp(outcome, "cancelled") == 0)
+		return CANO_CANCELLED;
+	return CANO_COMPLETED;
+}
+
+static bool
+retries_by_default(CanoKind kind)
+{
+	return kind == CANO_KIND_TASK || kind == CANO_KIND_ROUTER ||
+		kind == CANO_KIND_SPLIT || kind == CANO_KIND_STEPPED ||
+		kind == CANO_KIND_BATCH;
+}
+
+/*
+ * Note the first thing that the engine does not run yet.
+ */
+static void
+note_state(Compiler *compiler, JsonbContainer *part, const CanoState *state)
+{
+	static const char *const keys[] = {
+		"compensate", "compensate_retry", "breaker", "limiter", "on_timeout"
+	};
+	CanoDefinition *definition = compiler->definition;
+	JsonbValue	value;
+
+	if (definition->not_yet != NULL)
+		return;
+	if (state->kind != CANO_KIND_TASK && state->kind != CANO_KIND_ROUTER &&
+		state->kind != CANO_KIND_TIMER && state->kind != CANO_KIND_EXIT)
+	{
+		definition->not_yet = psprintf("state \"%s\" of kind %s", state->name,
+									   cano_rules_state.shapes[state->kind].name);
+		return;
+	}
+	for (int i = 0; i < lengthof(keys); i++)
+		if (get(part, keys[i], &value))
+		{
+			definition->not_yet = psprintf("%s of state \"%s\"", keys[i],
+										   state->name);
+			return;
+		}
+}
+
+static void
+note_options(Compiler *compiler)
+{
+	static const char *const keys[] = {
+		"timeout", "on_timeout", "compensation_timeout", "concurrency",
+		"on_end", "resources"
+	};
+	CanoDefinition *definition = compiler->definition;
+	JsonbValue	value;
+
+	for (int i = 0; definition->not_yet == NULL && i < lengthof(keys); i++)
+		if (get(compiler->options, keys[i], &value))
+			definition->not_yet = psprintf("option \"%s\"", keys[i]);
+}
+
+static JsonbContainer *
+get_container(JsonbContainer *object, const char *key)
+{
+	JsonbValue	value;
+
+	return get(object, key, &value) && value.type == jbvBinary ?
+		value.val.binary.data : NULL;
+}
+
+static char *
+get_string(JsonbContainer *object, const char *key)
+{
+	JsonbValue	value;
+
+	return get(object, key, &value) && value.type == jbvString ?
+		cano_value_string(&value) : NULL;
+}
+
+static bool
+get_integer(JsonbContainer *object, const char *key, int32 *value)
+{
+	JsonbValue	found;
+
+	if (!get(object, key, &found) || found.type != jbvNumeric)
+		return false;
+	*value = DatumGetInt32(DirectFunctionCall1(numeric_int4,
+											   NumericGetDatum(found.val.numeric)));
+	return true;
+}
+
+static bool
+get_double(JsonbContainer *object, const char *key, double *value)
+{
+	JsonbValue	found;
+
+	if (!get(object, key, &found) || found.type != jbvNumeric)
+		return false;
+	*value = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+												NumericGetDatum(found.val.numeric)));
+	return true;
+}
+
+static bool
+get_interval(JsonbContainer *object, const char *key, Interval *value)
+{
+	char	   *text = get_string(object, key);
+
+	if (text == NULL)
+		return false;
+	if (!cano_part_read_interval(text, value))
+		elog(ERROR, "invalid interval \"%s\"", text);
+	return true;
+}
+
+static bool
+get(JsonbContainer *object, const char *key, JsonbValue *value)
+{
+	return object != NULL &&
+		getKeyJsonValueFromContainer(object, key, strlen(key), value) != NULL;
+}

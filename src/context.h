@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * context.h
+ *	  What a task may ask about itself.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CANO_CONTEXT_H
+#define CANO_CONTEXT_H
+
+#include "utils/jsonb.h"
+
+/* The step under way.  Kept in the process, where no setting can forge it. */
+typedef struct CanoCurrent
+{
+	int64		run;
+	const char *workflow;
+	const char *state;
+	int			attempt;
+	const char *idempotency_key;	/* stable over attempts of one visit */
+	const Jsonb *data;
+} CanoCurrent;
+
+/*
+ * Set what the functions below "Inside a task" answer; NULL outside.  What it
+ * points to must live until it is set again.  Returns what was set before.
+ */
+extern const CanoCurrent *cano_context_set(const CanoCurrent *current);
+
+/* NULL outside a task. */
+extern const CanoCurrent *cano_context_get(void);
+
+#endif							/* CANO_CONTEXT_H */

@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * lookup.h
+ *	  One run as its owner may see it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CANO_LOOKUP_H
+#define CANO_LOOKUP_H
+
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+typedef struct CanoLookup
+{
+	Oid			owner;
+	bool		own_transaction;	/* submitted by this very transaction */
+	const char *status;			/* as stored: active, completed, ... */
+	Jsonb	   *data;			/* at its end; NULL before */
+	Jsonb	   *error;			/* or NULL */
+} CanoLookup;
+
+/*
+ * False where there is no such run, or not for the current user.  Opens a
+ * window; sees what others have committed by now (in READ COMMITTED).
+ * Allocates in the current memory context.
+ */
+extern bool cano_lookup_run(int64 run, CanoLookup *lookup);
+
+/* May the current user see what belongs to that role? */
+extern bool cano_lookup_can_see(Oid owner);
+
+/* Raise CN404. */
+extern void cano_lookup_not_found(int64 run) pg_attribute_noreturn();
+
+/* Raise the error that a run ended with. */
+extern void cano_lookup_raise(const CanoLookup *lookup) pg_attribute_noreturn();
+
+#endif							/* CANO_LOOKUP_H */
