@@ -3,10 +3,12 @@ EXTVERSION = 0.1.0
 MODULE_big = cano
 
 OBJS = $(addprefix src/, \
-	api.o attempt.o batch.o call.o cano.o context.o debug.o definition.o document.o \
-	error.o fsm.o function.o guc.o json.o launcher.o lookup.o recorder.o retry.o scan.o \
-	session.o shmem.o statement.o step.o store.o store_definition.o store_submit.o txn.o \
-	utility.o wait.o window.o worker.o)
+	api.o attempt.o batch.o call.o cano.o compile.o context.o debug.o \
+	definition.o dispatch.o document.o error.o fsm.o function.o graph.o guc.o \
+	hold.o json.o lane.o launcher.o lookup.o part.o recorder.o retry.o \
+	returned.o rules.o scan.o scrub.o session.o shmem.o statement.o step.o \
+	store.o store_definition.o store_submit.o txn.o utility.o value.o wait.o \
+	window.o worker.o)
 
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
 	-Wno-sign-compare -Wno-clobbered \

@@ -33,6 +33,8 @@ BEGIN
 			AND (p.proname NOT LIKE '\_%' OR p.proname = ANY ('{_can_see,_slots}'))
 			AND p.proname <> ALL ('{grant_usage,revoke_usage}')
 		UNION ALL
+		SELECT 'USAGE', 'ON TYPE cano.outcome'
+		UNION ALL
 		SELECT 'SELECT', format('ON TABLE cano.%I', c.relname)
 		FROM pg_class c
 		WHERE c.relnamespace = 'cano'::regnamespace AND c.relkind = 'v'

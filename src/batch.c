@@ -36,7 +36,6 @@
 #include "step.h"
 #include "store.h"
 #include "txn.h"
-#include "utility.h"
 #include "window.h"
 
 /* The most jobs that one claim takes. */
@@ -273,8 +272,7 @@ run_through(CanoBatch *batch, CanoRun *run)
 
 			pace->ms = pace->ms < 0 ? ms : 0.8 * pace->ms + 0.2 * ms;
 		}
-		if (cano_utility_constraints_set())
-			batch->stop = true;
+		batch->stop |= step.last;
 		if (!follow(batch, run, &step))
 			return;
 	}

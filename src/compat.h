@@ -16,6 +16,7 @@
 
 /* 16: one ACL check for all kinds of objects */
 #if PG_VERSION_NUM < 160000
+#include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "utils/acl.h"
@@ -33,6 +34,19 @@ object_aclcheck(Oid classid, Oid objectid, Oid roleid, AclMode mode)
 			elog(ERROR, "unsupported object class: %u", classid);
 	}
 	return ACLCHECK_NO_PRIV;
+}
+
+static inline bool
+object_ownercheck(Oid classid, Oid objectid, Oid roleid)
+{
+	switch (classid)
+	{
+		case DatabaseRelationId:
+			return pg_database_ownercheck(objectid, roleid);
+		default:
+			elog(ERROR, "unsupported object class: %u", classid);
+	}
+	return false;
 }
 #endif
 

@@ -324,9 +324,11 @@ cano_lane_leave(void)
 void
 cano_lane_succeed(void)
 {
-	CanoLane   *lane = cano_shared->slots[cano_my_slot].lane;
+	CanoSlot   *slot = &cano_shared->slots[cano_my_slot];
+	CanoLane   *lane = slot->lane;
 
-	/* Only a worker of this lane or the launcher changes it. */
+	/* A look without the lock is good enough to find nothing to do. */
+	slot->failed = false;
 	if (lane->failures == 0)
 		return;
 	LWLockAcquire(cano_shared->lock, LW_EXCLUSIVE);

@@ -151,13 +151,13 @@ cano_recorder_detach(void)
 	sigaction(SIGTERM, &term.previous, NULL);
 }
 
-void
+bool
 cano_recorder_exit(void)
 {
 	bool		orderly;
 
 	if (record == NULL)
-		return;
+		return false;
 	orderly = (terminated_by_other && !terminated_itself) ||
 		ClientConnectionLost || !PostmasterIsAlive();
 	if (record->phase == FLIGHT_RUNNING)
@@ -170,6 +170,7 @@ cano_recorder_exit(void)
 		}
 	}
 	cano_recorder_detach();
+	return orderly;
 }
 
 void

@@ -28,8 +28,11 @@ extern void cano_recorder_end(void);
 extern void cano_recorder_attach(int slot);
 extern void cano_recorder_detach(void);
 
-/* The process ends: decide whether its job is to blame. */
-extern void cano_recorder_exit(void);
+/*
+ * The process ends: decide whether its job is to blame.  True when somebody
+ * else ended it.
+ */
+extern bool cano_recorder_exit(void);
 
 /*
  * For the launcher, before it starts anything: turn what an earlier life of

@@ -93,8 +93,10 @@ typedef struct CanoSlot
 	CanoLane   *lane;			/* of a worker, also while it is starting */
 	TimestampTz started_at;
 	TimestampTz asked_at;		/* when it was asked to leave */
-	bool		failed;			/* leaves because it could not work */
 	bool		leave;			/* asked to; its owner reads it without a lock */
+
+	/* by the owner, without a lock: nobody else looks before its release */
+	bool		failed;			/* if it ended now, it had done no good */
 
 	/* under the mutex, as is the task of the same index */
 	slock_t		mutex;

@@ -173,6 +173,8 @@ cano_slot_attach_worker(int slot, uint32 stamp)
 	if (mine->kind == CANO_SLOT_STARTING && mine->stamp == stamp)
 	{
 		occupy(slot, CANO_SLOT_WORKER);
+		/* Until it has done something: see cano_lane_succeed(). */
+		mine->failed = !mine->leave;
 		/* Whatever was committed until now, our first look will see. */
 		cano_lane_look();
 	}
@@ -241,7 +243,8 @@ exit_callback(int code, Datum arg)
 		return;
 	kind = cano_shared->slots[slot].kind;
 	role = cano_shared->slots[slot].role;
-	cano_recorder_exit();
+	if (cano_recorder_exit())
+		cano_shared->slots[slot].failed = false;
 	cano_my_slot = -1;
 	cano_slot_release(slot);
 	if (kind == CANO_SLOT_SESSION)

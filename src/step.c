@@ -175,7 +175,7 @@ call_once(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		ReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	cano_call_scrub();
+	step->last = !cano_call_scrub();
 	AtEOXact_GUC(false, guc_level);
 	LockTimeout = lock_timeout;
 	cano_recorder_end();

@@ -16,6 +16,7 @@
 typedef struct CanoStep
 {
 	bool		separate;		/* rolled back: must run with nothing held */
+	bool		last;			/* no other step may share its transaction */
 	CanoDecision decision;
 	CanoReturn	said;			/* what the task returned, if it did */
 	CanoError  *error;			/* why the attempt failed, if it did */

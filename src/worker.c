@@ -76,6 +76,7 @@ cano_worker_main(Datum arg)
 		proc_exit(0);
 	if (serves())
 		work();
+	cano_shared->slots[cano_my_slot].failed = false;
 	proc_exit(0);
 }
 

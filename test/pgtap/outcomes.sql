@@ -83,10 +83,11 @@ SELECT cano.submit('t_outcome.flow', '{"go": "outside"}') AS run2 \gset
 SELECT cano.submit('t_outcome.flow', '{"say": "more"}') AS run3 \gset
 SELECT cano.submit('t_outcome.flow', '{"say": "pending"}') AS run4 \gset
 CALL cano.work();
-SELECT is(pg_temp.status(run) || ' ' || pg_temp.error(run, 'category'), 'failed workflow', what || ' fails the run'),
+SELECT unnest(ARRAY[
+	is(pg_temp.status(run) || ' ' || pg_temp.error(run, 'category'), 'failed workflow', what || ' fails the run'),
 	is(pg_temp.effects(run), 0::bigint, what || ' rolls the whole attempt back'),
 	matches(pg_temp.error(run, 'message'), word, what || ' is named in the message'),
-	is((SELECT count(*) FROM cano.dead_letters AS d WHERE d.run_id = run), 0::bigint, what || ' is no dead letter')
+	is((SELECT count(*) FROM cano.dead_letters AS d WHERE d.run_id = run), 0::bigint, what || ' is no dead letter')])
 FROM (VALUES (:run1, 'a state that does not exist', 'nowhere'), (:run2, 'a state outside the targets', 'outside'),
 	(:run3, 'more from a task', 'more'), (:run4, 'pending from a task', 'pending')) AS v (run, what, word);
 
