@@ -208,11 +208,11 @@ claim(CanoBatch *batch, CanoBatchResult *result)
 		result->idle = true;
 		result->next_due = cano_store_next_due(batch->owner, batch->only_run);
 	}
+	else if (batch->nruns == limit && batch->only_run == 0 &&
+			 cano_store_more_due(batch->owner))
+		cano_lane_backlog(batch->owner);
 	cano_window_close(&window);
 	MemoryContextSwitchTo(batch_context);
-
-	if (batch->nruns == limit && batch->only_run == 0)
-		cano_lane_backlog(batch->owner);
 }
 
 /*

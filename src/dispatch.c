@@ -126,7 +126,7 @@ void
 cano_dispatch_workers(TimestampTz now)
 {
 	survey(now);
-	if (ncandidates > 0 && !cano_launcher_is_refused(now))
+	if (ncandidates > 0)
 		start_workers(now);
 }
 
@@ -234,6 +234,7 @@ static void
 start_workers(TimestampTz now)
 {
 	int			limit = Min(cano_max_workers, CANO_WORKER_SLOTS);
+	bool		full = cano_launcher_is_refused(now);
 	int			waiting = 0;
 
 	qsort(candidates, ncandidates, sizeof(Candidate), compare_candidates);
@@ -244,17 +245,18 @@ start_workers(TimestampTz now)
 		/* First its marks must be written: a scan is on its way. */
 		if (cano_scan_has_marks(candidates[i].key.database))
 			continue;
-		if (nworkers >= limit)
+		full |= nworkers >= limit;
+		if (!full)
 		{
-			waiting += candidates[i].starving ? 1 : 0;
-			continue;
+			slot = take_slot(&candidates[i].key, now);
+			if (slot < 0)
+				continue;
+			full = !start_worker(slot);
 		}
-		slot = take_slot(&candidates[i].key, now);
-		if (slot < 0)
-			continue;
-		if (!start_worker(slot))
-			return;
-		nworkers++;
+		if (full)
+			waiting += candidates[i].starving ? 1 : 0;
+		else
+			nworkers++;
 	}
 	if (waiting > 0)
 		make_room(waiting, now);

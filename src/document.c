@@ -33,7 +33,8 @@ typedef struct Parser
 	CanoGraph	graph;
 	JsonbParseState *states;	/* the document's "states" */
 	JsonbParseState *functions;
-	JsonbValue	options;		/* jbvNull: none */
+	bool		options_given;
+	JsonbValue	options;		/* jbvNull: none that says anything */
 	const char *start;
 	bool		exits;			/* there is an exit */
 
@@ -66,6 +67,7 @@ static void read_object(Parser *parser, Object *object,
 						JsonbContainer *container, const char *tag,
 						const char *skip);
 static void end_object(Object *object, JsonbValue *value);
+static void check_key(const Object *object, const char *key);
 static void read_key(Parser *parser, Object *object, const char *key,
 					 JsonbValue *value);
 static bool has(const Object *object, const char *key);
@@ -108,8 +110,8 @@ cano_document_parse(const char *workflow, Jsonb **parts, int nparts,
 		size += VARSIZE(parts[i]);
 	if (size > MAX_DOCUMENT)
 		cano_value_refuse("Split the workflow into several, joined by child states.",
-			   parser.workflow, "the definition is larger than %d MB",
-			   MAX_DOCUMENT / (1024 * 1024));
+						  parser.workflow, "the definition is larger than %d MB",
+						  MAX_DOCUMENT / (1024 * 1024));
 
 	for (int i = 0; i < nparts; i++)
 	{
@@ -120,7 +122,7 @@ cano_document_parse(const char *workflow, Jsonb **parts, int nparts,
 		{
 			if (nparts > 1)
 				cano_value_refuse(NULL, parser.workflow,
-					   "a whole document must be the only part");
+								  "a whole document must be the only part");
 			parse_whole(&parser, parts[i]);
 		}
 		else
@@ -184,7 +186,7 @@ parse_whole(Parser *parser, Jsonb *whole)
 		}
 		else
 			cano_value_refuse("A document has the keys start, states and options.",
-				   parser->workflow, "unrecognized key \"%s\"", name);
+							  parser->workflow, "unrecognized key \"%s\"", name);
 	}
 
 	it = JsonbIteratorInit(states.val.binary.data);
@@ -196,14 +198,14 @@ parse_whole(Parser *parser, Jsonb *whole)
 		(void) JsonbIteratorNext(&it, &value, true);
 		if (!cano_value_is_object(&value))
 			cano_value_refuse_type(psprintf("%s, states", parser->workflow), name,
-					   "an object", &value);
+								   "an object", &value);
 		parse_state(parser, name, value.val.binary.data);
 	}
 
 	/* JSON objects have no order, so no state is the first. */
 	if (parser->start == NULL && parser->graph.nstates > 1)
 		cano_value_refuse("Name the state where runs begin.",
-			   parser->workflow, "key \"start\" is missing");
+						  parser->workflow, "key \"start\" is missing");
 }
 
 /*
@@ -217,13 +219,13 @@ parse_part(Parser *parser, Jsonb *part, int number)
 
 	if (!JB_ROOT_IS_OBJECT(part))
 		cano_value_refuse("Use the constructors, such as cano.task.",
-			   place, "a part must be a JSON object");
+						  place, "a part must be a JSON object");
 
 	if (getKeyJsonValueFromContainer(&part->root, "kind", 4, &value) != NULL &&
 		value.type == jbvString &&
 		strcmp(cano_value_string(&value), cano_rules_options.name) == 0)
 	{
-		if (parser->options.type != jbvNull)
+		if (parser->options_given)
 			cano_value_refuse(NULL, place, "options are given twice");
 		parse_options(parser, &part->root);
 		return;
@@ -250,7 +252,7 @@ parse_state(Parser *parser, const char *name, JsonbContainer *part)
 	if (getKeyJsonValueFromContainer(part, "state", 5, &value) != NULL &&
 		(value.type != jbvString || strcmp(cano_value_string(&value), name) != 0))
 		cano_value_refuse("Leave \"state\" out, or let it be the key it stands under.",
-			   place, "has another name inside");
+						  place, "has another name inside");
 
 	parser->name = name;
 	parser->state = cano_graph_add_state(&parser->graph, name);
@@ -279,6 +281,7 @@ parse_options(Parser *parser, JsonbContainer *part)
 		 strcmp(cano_value_string(&value), cano_rules_options.name) != 0))
 		cano_value_refuse(NULL, "options", "key \"kind\" must be \"options\"");
 
+	parser->options_given = true;
 	begin_object(&object, "options", &cano_rules_options);
 	read_object(parser, &object, part, NULL, "kind");
 	end_object(&object, &value);
@@ -309,7 +312,7 @@ check_state(Parser *parser, const Object *object)
 			if (has(object, "delay") + has(object, "until") +
 				has(object, "run") != 1)
 				cano_value_refuse("Give exactly one of delay, until and run.",
-					   object->place, "a timer takes one of delay, until, run");
+								  object->place, "a timer takes one of delay, until, run");
 			break;
 
 		case CANO_KIND_SPLIT:
@@ -323,10 +326,14 @@ check_state(Parser *parser, const Object *object)
 	}
 
 	if (!targets && !has(object, "next"))
-		cano_value_refuse(cano_rules_find(object->shape, "targets") == NULL ?
-			   "Name the state that follows with next." :
-			   "Name the state that follows with next, or those that may follow with targets.",
-			   object->place, "no state follows");
+	{
+		if (cano_rules_find(object->shape, "targets") == NULL)
+			cano_value_refuse("Name the state that follows.",
+							  object->place, "key \"next\" is missing");
+		cano_value_refuse("Name the state that follows as next, or those that may follow as targets.",
+						  object->place,
+						  "neither \"next\" nor \"targets\" is given");
+	}
 	if (!targets && parser->decides)
 		parser->graph.states[parser->state].anywhere = true;
 }
@@ -345,36 +352,36 @@ check_workflow(Parser *parser)
 
 	if (graph->nstates == 0)
 		cano_value_refuse("Add states, such as cano.task and cano.exit.",
-			   parser->workflow, "no states");
+						  parser->workflow, "no states");
 	if (!parser->exits)
 		cano_value_refuse("Add a state with cano.exit, where runs end.",
-			   parser->workflow, "no exit states");
+						  parser->workflow, "no exit states");
 
 	twice = cano_graph_sort(graph);
 	if (twice != NULL)
 		cano_value_refuse("Every state needs a name of its own.", parser->workflow,
-			   "there are two states \"%s\"", twice);
+						  "there are two states \"%s\"", twice);
 
 	if (parser->start == NULL)
 		parser->start = graph->states[0].name;
 	start = cano_graph_find(graph, parser->start);
 	if (start < 0)
 		cano_value_refuse(NULL, parser->workflow,
-			   "start is state \"%s\", which does not exist", parser->start);
+						  "start is state \"%s\", which does not exist", parser->start);
 
 	edge = cano_graph_link(graph);
 	if (edge != NULL)
 		cano_value_refuse("Add that state, or correct the name.",
-			   psprintf("state \"%s\"", graph->states[edge->from].name),
-			   "%s names state \"%s\", which does not exist", edge->key,
-			   edge->target);
+						  psprintf("state \"%s\"", graph->states[edge->from].name),
+						  "%s names state \"%s\", which does not exist", edge->key,
+						  edge->target);
 
 	state = cano_graph_unreachable(graph, start);
 	if (state != NULL)
 		cano_value_refuse("Name it as next or among the targets of a state that runs can reach, or remove it.",
-			   psprintf("state \"%s\"", state->name),
-			   "cannot be reached from the start, state \"%s\"",
-			   parser->start);
+						  psprintf("state \"%s\"", state->name),
+						  "cannot be reached from the start, state \"%s\"",
+						  parser->start);
 }
 
 static void
@@ -395,7 +402,7 @@ static void
 read_object(Parser *parser, Object *object, JsonbContainer *container,
 			const char *tag, const char *skip)
 {
-	JsonbIterator *it = JsonbIteratorInit(container);
+	JsonbIterator *it;
 	JsonbValue	key;
 	JsonbValue	value;
 
@@ -407,15 +414,24 @@ read_object(Parser *parser, Object *object, JsonbContainer *container,
 		cano_push_jsonb(&object->out, WJB_VALUE, &value);
 	}
 
-	(void) JsonbIteratorNext(&it, &key, false);
-	while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
+	/* A misspelt key explains whatever else would be found wrong. */
+	for (int pass = 0; pass < 2; pass++)
 	{
-		char	   *name = cano_value_string(&key);
+		it = JsonbIteratorInit(container);
+		(void) JsonbIteratorNext(&it, &key, false);
+		while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
+		{
+			char	   *name = cano_value_string(&key);
 
-		(void) JsonbIteratorNext(&it, &value, true);
-		if ((tag == NULL || strcmp(name, tag) != 0) &&
-			(skip == NULL || strcmp(name, skip) != 0))
-			read_key(parser, object, name, &value);
+			(void) JsonbIteratorNext(&it, &value, true);
+			if ((tag != NULL && strcmp(name, tag) == 0) ||
+				(skip != NULL && strcmp(name, skip) == 0))
+				continue;
+			if (pass == 0)
+				check_key(object, name);
+			else
+				read_key(parser, object, name, &value);
+		}
 	}
 
 	for (const CanoRule *rule = object->shape->rules; rule->key != NULL; rule++)
@@ -424,17 +440,24 @@ read_object(Parser *parser, Object *object, JsonbContainer *container,
 }
 
 static void
+check_key(const Object *object, const char *key)
+{
+	if (cano_rules_find(object->shape, key) != NULL)
+		return;
+	if (strcmp(key, "compensate") == 0)
+		cano_value_refuse("Let a task, stepped or external state do what has to be undone.",
+						  object->place,
+						  "a %s cannot have the key \"compensate\"",
+						  object->shape->name);
+	cano_value_refuse(cano_rules_hint_key(object->shape, key), object->place,
+					  "unrecognized key \"%s\"", key);
+}
+
+static void
 read_key(Parser *parser, Object *object, const char *key, JsonbValue *value)
 {
 	const CanoRule *rule = cano_rules_find(object->shape, key);
 
-	if (rule == NULL && strcmp(key, "compensate") == 0)
-		cano_value_refuse("Let a task, stepped or external state do what has to be undone.",
-			   object->place, "a %s cannot have the key \"compensate\"",
-			   object->shape->name);
-	if (rule == NULL)
-		cano_value_refuse(cano_rules_hint_key(object->shape, key), object->place,
-			   "unrecognized key \"%s\"", key);
 	if (value->type == jbvNull)
 		return;
 
@@ -484,7 +507,7 @@ read_value(Parser *parser, const char *place, const CanoRule *rule,
 		case CANO_TYPE_LIMITER:
 			cano_value_name(place, rule->key, value);
 			cano_value_refuse(NULL, place, "%s \"%s\" does not exist", rule->key,
-				   cano_value_string(value));
+							  cano_value_string(value));
 
 		case CANO_TYPE_WORD:
 			cano_value_word(place, rule, value);
@@ -513,8 +536,8 @@ read_value(Parser *parser, const char *place, const CanoRule *rule,
 		case CANO_TYPE_JOIN:
 			if (!cano_value_is_object(value))
 				cano_value_refuse_type(place, rule->key,
-						   rule->type == CANO_TYPE_RETRY ?
-						   "a retry policy" : "a join strategy", value);
+									   rule->type == CANO_TYPE_RETRY ?
+									   "a retry policy" : "a join strategy", value);
 			read_variant(parser, psprintf("%s, %s", place, rule->key),
 						 rule->type == CANO_TYPE_RETRY ?
 						 &cano_rules_retry : &cano_rules_join, value);

@@ -102,6 +102,7 @@ static const Reserved reserved_names[] = {
 static Oid	find_given(const char *given, Refusal *refusal);
 static Oid	find_named(List *names, Refusal *refusal);
 static Oid	find_stored(const CanoFunctionName *name);
+static char *signature_of(Oid function);
 static void resolving_error(void *arg);
 static CanoFunction *describe(Oid oid, CanoUse use, Refusal *refusal);
 static bool check_kind(HeapTuple tuple, CanoUse use, Refusal *refusal);
@@ -173,8 +174,7 @@ cano_function_resolve(const char *state, const char *key, const char *given,
 
 	error_context_stack = callback.previous;
 
-	if (strchr(function_part(given), '(') == NULL &&
-		strlen(function_part(given)) == strlen(given))
+	if (strlen(function_part(given)) == strlen(given))
 		result->name = quote_qualified_identifier(get_namespace_name(get_func_namespace(oid)),
 												  get_func_name(oid));
 	else
@@ -317,10 +317,39 @@ find_stored(const CanoFunctionName *name)
 
 	candidate = FuncnameGetCandidates(names, -1, NIL, false, false, false, true);
 	for (; candidate != NULL; candidate = candidate->next)
-		if (strcmp(format_procedure_qualified(candidate->oid),
-				   name->signature) == 0)
+		if (strcmp(signature_of(candidate->oid), name->signature) == 0)
 			return candidate->oid;
 	return find_named(names, &refusal);
+}
+
+/*
+ * The same whatever the search_path is: every name qualified, but for types
+ * of pg_catalog, which cannot be mistaken for others because those have a
+ * schema.  Compared, never parsed.
+ */
+static char *
+signature_of(Oid function)
+{
+	StringInfoData buf;
+	Oid		   *types;
+	int			ntypes;
+
+	(void) get_func_signature(function, &types, &ntypes);
+	initStringInfo(&buf);
+	appendStringInfoString(&buf,
+						   quote_qualified_identifier(get_namespace_name(get_func_namespace(function)),
+													  get_func_name(function)));
+	appendStringInfoChar(&buf, '(');
+	for (int i = 0; i < ntypes; i++)
+	{
+		const char *type = format_type_be_qualified(types[i]);
+
+		if (strncmp(type, "pg_catalog.", strlen("pg_catalog.")) == 0)
+			type += strlen("pg_catalog.");
+		appendStringInfo(&buf, "%s%s", i > 0 ? "," : "", type);
+	}
+	appendStringInfoChar(&buf, ')');
+	return buf.data;
 }
 
 /*
@@ -353,7 +382,7 @@ describe(Oid oid, CanoUse use, Refusal *refusal)
 		function->context = context;
 		function->oid = oid;
 		function->owner = proc->proowner;
-		function->signature = format_procedure_qualified(oid);
+		function->signature = signature_of(oid);
 		function->variadic = OidIsValid(proc->provariadic);
 		function->returns_set = proc->proretset;
 		function->return_type = proc->prorettype;

@@ -78,6 +78,11 @@ static CanoStatement claim_run = {
 	3, {OIDOID, INT4OID, INT8OID}
 };
 
+static CanoStatement more_due = {
+	"SELECT FROM cano._job q WHERE q.owner = $1 LIMIT 1",
+	1, {OIDOID}
+};
+
 static CanoStatement next_due = {
 	"SELECT min(t.due_at) FROM cano._timer t"
 	" WHERE t.owner = $1 AND t.due_at < 'infinity'"
@@ -88,21 +93,21 @@ static CanoStatement next_due = {
 static CanoStatement insert_checkpoints = {
 	"INSERT INTO cano._checkpoint"
 	" (run, sequence, kind, version, job, recorded_at, state, task, output)"
-	" SELECT * FROM pg_catalog.unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)",
 	9, {INT8ARRAYOID, INT8ARRAYOID, CHARARRAYOID, INT4ARRAYOID, INT8ARRAYOID,
 	TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID}
 };
 
 static CanoStatement insert_jobs = {
 	"INSERT INTO cano._job (" JOB_COLUMNS ")"
-	" SELECT * FROM pg_catalog.unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 	10, {OIDARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, CHARARRAYOID,
 	TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, JSONBARRAYOID}
 };
 
 static CanoStatement insert_timers = {
 	"INSERT INTO cano._timer (" JOB_COLUMNS ", due_at, waiting)"
-	" SELECT * FROM pg_catalog.unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
 	12, {OIDARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, CHARARRAYOID,
 	TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, JSONBARRAYOID,
 	TIMESTAMPTZARRAYOID, CHARARRAYOID}
@@ -115,7 +120,7 @@ static CanoStatement insert_attempts = {
 	" SELECT u.run, pg_catalog.nextval('cano._attempt_id'), u.attempt,"
 	"	u.started_at, u.ended_at, u.state, u.task,"
 	"	u.sqlstate, u.message, u.detail, u.hint, u.context"
-	" FROM pg_catalog.unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 	"	u (run, attempt, started_at, ended_at, state, task,"
 	"	sqlstate, message, detail, hint, context)",
 	11, {INT8ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID,
@@ -129,7 +134,7 @@ static CanoStatement update_runs = {
 	"	ended_at = u.ended_at, rollback = 'none', cleared = u.cleared,"
 	"	dead = u.dead, cancel_reason = u.cancel_reason, data = u.data,"
 	"	error = u.error"
-	" FROM pg_catalog.unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 	"	u (id, status, state, started_at, ended_at, cleared, dead,"
 	"	cancel_reason, data, error)"
 	" WHERE r.id = u.id",
@@ -140,7 +145,7 @@ static CanoStatement update_runs = {
 
 static CanoStatement delete_keys = {
 	"DELETE FROM cano._key k"
-	" USING pg_catalog.unnest($1, $2, $3) u (owner, workflow, key)"
+	" USING unnest($1, $2, $3) u (owner, workflow, key)"
 	" WHERE k.owner = u.owner AND k.workflow = u.workflow AND k.key = u.key",
 	3, {OIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 };
@@ -215,6 +220,14 @@ load_run(CanoRun *run, int row)
 	run->entry = -1;
 	if (run->data == NULL)
 		run->data = run->input;
+}
+
+bool
+cano_store_more_due(Oid owner)
+{
+	Datum		values[] = {ObjectIdGetDatum(owner)};
+
+	return cano_statement_run(&more_due, values, NULL, SPI_OK_SELECT) > 0;
 }
 
 TimestampTz

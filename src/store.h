@@ -95,6 +95,12 @@ extern void cano_store_promote(Oid owner, TimestampTz now, int64 run);
 extern int	cano_store_claim(Oid owner, int64 run, int limit, CanoRun *runs,
 							 MemoryContext context);
 
+/*
+ * Is there more in the role's queue than this transaction has claimed?  What
+ * others have claimed counts, too: their rows are there until they commit.
+ */
+extern bool cano_store_more_due(Oid owner);
+
 /* When the role's next timer is due, or DT_NOEND. */
 extern TimestampTz cano_store_next_due(Oid owner, int64 run);
 

@@ -42,7 +42,7 @@ static CanoStatement key_holder = {
 static CanoStatement insert = {
 	"WITH new AS ("
 	"	SELECT u.id, u.input"
-	"	FROM pg_catalog.unnest($1, $2) u (id, input)"
+	"	FROM unnest($1, $2) u (id, input)"
 	"), run AS ("
 	"	INSERT INTO cano._run (id, definition, origin, owner, owner_name,"
 	"		priority, max_attempts, run_at, submitted_at, status, cleared, dead,"

@@ -36,6 +36,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "error.h"
@@ -150,6 +151,10 @@ cano_window_open(CanoWindow *window)
 	set_if_different("default_tablespace", "");
 	set_if_different("row_security", "on");
 
+	/* SPI wants one around it; each statement takes a newer one of its own. */
+	window->snapshot = !ActiveSnapshotSet();
+	if (window->snapshot)
+		PushActiveSnapshot(GetTransactionSnapshot());
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 }
@@ -159,6 +164,8 @@ cano_window_close(CanoWindow *window)
 {
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed");
+	if (window->snapshot)
+		PopActiveSnapshot();
 	AtEOXact_GUC(false, window->guc_nestlevel);
 	window_entered = false;
 	SetUserIdAndSecContext(window->userid, window->sec_context);
@@ -246,5 +253,5 @@ cano_guard(PG_FUNCTION_ARGS)
 				 errmsg("permission denied for table %s",
 						RelationGetRelationName(trigger->tg_relation)),
 				 errhint("Use the functions of schema cano.")));
-	PG_RETURN_NULL();
+	return PointerGetDatum(NULL);
 }

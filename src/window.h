@@ -14,6 +14,7 @@ typedef struct CanoWindow
 	Oid			userid;
 	int			sec_context;
 	int			guc_nestlevel;
+	bool		snapshot;		/* pushed one, because there was none */
 } CanoWindow;
 
 /* What this database knows of the extension; InvalidOid where it is not there. */

@@ -1,12 +1,12 @@
 -- What a task can ask about itself, and that nobody else can.
 \ir lib/start.psql
-SELECT plan(40);
+SELECT plan(34);
 
 CREATE SCHEMA t_context;
 CREATE TEMP TABLE asked (call text);
 INSERT INTO asked VALUES ('run_id()'), ('state()'), ('attempt()'), ('data()'), ('idempotency_key()'),
-	($$resource('x')$$), ($$put('k', '1')$$), ($$get('k')$$), ($$append('k', '1')$$), ($$remove('k')$$), ('keys()'),
-	($$progress(1, 2, 'half')$$), ('cancel_requested()');
+	($$put('k', '1')$$), ($$get('k')$$), ($$append('k', '1')$$), ($$remove('k')$$), ('keys()'),
+	($$progress(1, 2, 'half')$$);
 
 SELECT throws_ok('SELECT cano.' || call, 'CN002', NULL, call || ' outside a task is an error') FROM asked;
 
@@ -16,15 +16,14 @@ BEGIN
 	PERFORM cano.progress(1, 2, 'half');
 	RETURN jsonb_build_object('run_id', cano.run_id() = run_id, 'state', cano.state() = state,
 		'attempt', cano.attempt() = attempt, 'data', cano.data() = data,
-		'key', cano.idempotency_key() = idempotency_key, 'cancel', cano.cancel_requested());
+		'key', cano.idempotency_key() = idempotency_key);
 END $$;
 SELECT cano.define('t_context.look', cano.task('a', 't_context.look', next => 'end', output_key => 'out'),
 	cano.exit('end')) AS v \gset
 SELECT cano.submit('t_context.look', '{"x": 1}') AS run \gset
 CALL cano.work();
 SELECT is(cano.result(:run) -> 'out' -> key, value, 'inside a task: ' || key)
-FROM (VALUES ('run_id', 'true'::jsonb), ('state', 'true'), ('attempt', 'true'), ('data', 'true'), ('key', 'true'),
-	('cancel', 'false')) AS v (key, value);
+FROM (VALUES ('run_id', 'true'::jsonb), ('state', 'true'), ('attempt', 'true'), ('data', 'true'), ('key', 'true')) AS v (key, value);
 SELECT throws_ok('SELECT cano.' || call, 'CN002', NULL, call || ' after a task is an error again') FROM asked;
 
 -- the key for effects elsewhere
@@ -66,14 +65,6 @@ SELECT cano.define('t_context.nesting', cano.task('a', 't_context.outer', next =
 SELECT cano.submit('t_context.nesting') AS run \gset
 CALL cano.work();
 SELECT is(cano.result(:run) -> 'a', 'true', 'functions that a task calls are inside it');
-
--- resources are none
-CREATE FUNCTION t_context.resource() RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM cano.resource('none'); END$$;
-SELECT cano.define('t_context.resource', cano.task('a', 't_context.resource', next => 'end', retry => cano.none()),
-	cano.exit('end')) AS v \gset
-SELECT cano.submit('t_context.resource') AS run \gset
-CALL cano.work();
-SELECT is(pg_temp.error(:run, 'sqlstate'), 'CN010', 'a resource that does not exist is an error');
 
 -- a task that submits
 CREATE FUNCTION t_context.submits() RETURNS bigint LANGUAGE sql AS $$SELECT cano.submit('t_context.look', '{"x": 2}')$$;

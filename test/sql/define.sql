@@ -32,16 +32,16 @@ SET DateStyle = 'German, DMY';
 SET TimeZone = 'Asia/Tokyo';
 SELECT cano.timer('a', delay => '-1 day 02:00');
 SELECT cano.timer('a', until => '2030-01-31 12:00:00+02');
-SELECT cano.define('settings', cano.timer('a', delay => '1 mon 36:00', next => 'b'),
+SELECT cano.define('define settings', cano.timer('a', delay => '1 mon 36:00', next => 'b'),
 	cano.timer('b', until => '2030-01-31 12:00:00.5+02', next => 'c'), cano.exit('c'));
 RESET IntervalStyle;
 RESET DateStyle;
 RESET TimeZone;
-SELECT cano.definition('settings');
-SELECT cano.define('settings', cano.definition('settings'));
+SELECT cano.definition('define settings');
+SELECT cano.define('define settings', cano.definition('define settings'));
 
 -- Every kind of state with every argument.
-SELECT cano.define('every kind',
+SELECT cano.define('define every kind',
 	cano.task('task', 'shop.work', next => 'router', targets => ARRAY['done'], compensate => 'shop.undo',
 		compensate_retry => cano.fixed(2, '0'), retry => cano.none(), timeout => '30 s',
 		output_key => 'out', fatal_on => ARRAY['23', '42P01']),
@@ -68,16 +68,16 @@ SELECT cano.define('every kind',
 		retry => cano.exponential(1), priority => -5, concurrency => 10, keep => '90 days', log => 'all',
 		on_end => 'shop.undo', resources => ARRAY[cano.with_resource('rates', '{"eur": null}',
 			setup => 'shop.work', teardown => 'shop.undo', health => 'shop.ready')], durability => 'async'));
-SELECT s.key, s.value FROM jsonb_each(cano.definition('every kind') -> 'states') s ORDER BY s.key COLLATE "C";
-SELECT cano.definition('every kind') - 'states';
-SELECT cano.define('every kind', cano.definition('every kind'));
+SELECT s.key, s.value FROM jsonb_each(cano.definition('define every kind') -> 'states') s ORDER BY s.key COLLATE "C";
+SELECT cano.definition('define every kind') - 'states';
+SELECT cano.define('define every kind', cano.definition('define every kind'));
 
 -- Defaults, nulls and the way of writing make no difference.
-SELECT cano.define('plain', cano.task('work', 'shop.work', next => 'poll', timeout => '90 s'),
+SELECT cano.define('define plain', cano.task('work', 'shop.work', next => 'poll', timeout => '90 s'),
 	cano.poll('poll', 'shop.ready', next => 'batch'),
 	cano.batch('batch', 'shop.items', 'shop.item', next => 'split', concurrency => 0),
 	cano.split('split', ARRAY['shop.work'], next => 'done'), cano.exit('done'));
-SELECT cano.define('plain', $${
+SELECT cano.define('define plain', $${
 	"start": "work",
 	"states": {
 		"work": {"kind": "task", "state": "work", "run": "shop.work", "next": "poll", "timeout": "00:01:30", "retry": null},
@@ -86,28 +86,28 @@ SELECT cano.define('plain', $${
 		"split": {"kind": "split", "tasks": [{"run": "shop.work"}], "next": "done"},
 		"done": {"kind": "exit", "outcome": "completed"}},
 	"options": {"kind": "options", "start": "work", "log": "errors", "durability": "sync", "on_timeout": "compensate"}}$$);
-SELECT cano.definition('plain');
+SELECT cano.definition('define plain');
 
 -- Functions are found by the definer's search_path and kept by their full names.
 SET search_path = shop;
-SELECT cano.define('names', cano.task('a', 'work', next => 'b'), cano.task('b', 'twin(integer)', next => 'c'),
+SELECT cano.define('define names', cano.task('a', 'work', next => 'b'), cano.task('b', 'twin(integer)', next => 'c'),
 	cano.task('c', '"twin"( text )', next => 'd'), cano.exit('d'));
 RESET search_path;
-SELECT s.value ->> 'run' FROM jsonb_each(cano.definition('names') -> 'states') s WHERE s.value ? 'run' ORDER BY s.key;
-SELECT cano.define('names', cano.definition('names'));
+SELECT s.value ->> 'run' FROM jsonb_each(cano.definition('define names') -> 'states') s WHERE s.value ? 'run' ORDER BY s.key;
+SELECT cano.define('define names', cano.definition('define names'));
 
 -- A workflow of nothing but exits, of one state, with names that need quotes.
-SELECT cano.define('it''s a "name"; -- ü', cano.exit('"; DROP'), cano.options(start => '"; DROP'));
-SELECT cano.definition('it''s a "name"; -- ü');
-SELECT cano.define('one', '{"states": {"end": {"kind": "exit"}}}');
+SELECT cano.define('define it''s a "name"; -- ü', cano.exit('"; DROP'), cano.options(start => '"; DROP'));
+SELECT cano.definition('define it''s a "name"; -- ü');
+SELECT cano.define('define one', '{"states": {"end": {"kind": "exit"}}}');
 
 -- A state may lead anywhere: a router, or one whose function returns an outcome.
-SELECT cano.define('anywhere', cano.router('r', 'shop.choose'), cano.exit('a'), cano.exit('b'));
-SELECT cano.define('anywhere', cano.task('t', 'shop.verdict', next => 'a'), cano.exit('a'), cano.exit('b'));
-SELECT cano.define('loop', cano.task('t', 'shop.work', next => 't', targets => ARRAY['a', 't']), cano.exit('a'));
+SELECT cano.define('define anywhere', cano.router('r', 'shop.choose'), cano.exit('a'), cano.exit('b'));
+SELECT cano.define('define anywhere', cano.task('t', 'shop.verdict', next => 'a'), cano.exit('a'), cano.exit('b'));
+SELECT cano.define('define loop', cano.task('t', 'shop.work', next => 't', targets => ARRAY['a', 't']), cano.exit('a'));
 
 -- More branches asked for than there are, and none at all.
-SELECT cano.define('branches', cano.split('s', '{}'::text[], join => cano.partial(5), next => 'a'), cano.exit('a'));
+SELECT cano.define('define branches', cano.split('s', '{}'::text[], join => cano.partial(5), next => 'a'), cano.exit('a'));
 
 SET client_min_messages = warning;
 DROP SCHEMA shop CASCADE;

@@ -11,75 +11,75 @@ GRANT USAGE ON SCHEMA cano, shop TO regress_cano_ann, regress_cano_bob, regress_
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cano TO regress_cano_ann, regress_cano_bob, regress_cano_team;
 
 -- The same content is the same version, however it is written.
-SELECT cano.define('order', cano.task('work', 'shop.work', next => 'done'), cano.exit('done'));
-SELECT cano.define('order', cano.task('work', 'shop.work', next => 'done'), cano.exit('done'));
-SELECT cano.define('order', cano.exit('done'), cano.task('work', 'shop.work', next => 'done'),
+SELECT cano.define('versioned', cano.task('work', 'shop.work', next => 'done'), cano.exit('done'));
+SELECT cano.define('versioned', cano.task('work', 'shop.work', next => 'done'), cano.exit('done'));
+SELECT cano.define('versioned', cano.exit('done'), cano.task('work', 'shop.work', next => 'done'),
 	cano.options(start => 'work'));
-SELECT cano.define('order', cano.definition('order'));
+SELECT cano.define('versioned', cano.definition('versioned'));
 
 -- Other content is the next one, also when an older version had it.
-SELECT cano.define('order', cano.task('work', 'shop.work', next => 'done', timeout => '1 s'), cano.exit('done'));
-SELECT cano.define('order', cano.definition('order', 1));
-SELECT cano.define('order', cano.definition('order', 1));
-SELECT v, cano.definition('order', v) FROM generate_series(1, 3) v;
-SELECT cano.definition('order') = cano.definition('order', 3);
+SELECT cano.define('versioned', cano.task('work', 'shop.work', next => 'done', timeout => '1 s'), cano.exit('done'));
+SELECT cano.define('versioned', cano.definition('versioned', 1));
+SELECT cano.define('versioned', cano.definition('versioned', 1));
+SELECT v, cano.definition('versioned', v) FROM generate_series(1, 3) v;
+SELECT cano.definition('versioned') = cano.definition('versioned', 3);
 
 -- So is another function under the same name.
 DROP FUNCTION shop.work(jsonb);
 CREATE FUNCTION shop.work(item integer) RETURNS integer LANGUAGE sql RETURN item;
-SELECT cano.define('order', cano.definition('order'));
-SELECT cano.define('order', cano.definition('order'));
+SELECT cano.define('versioned', cano.definition('versioned'));
+SELECT cano.define('versioned', cano.definition('versioned'));
 CREATE OR REPLACE FUNCTION shop.work(item integer) RETURNS integer LANGUAGE sql RETURN item + 1;
-SELECT cano.define('order', cano.definition('order'));
-SELECT cano.definition('order', 3) = cano.definition('order', 4);
+SELECT cano.define('versioned', cano.definition('versioned'));
+SELECT cano.definition('versioned', 3) = cano.definition('versioned', 4);
 
 -- Nothing is left of what is rolled back.
 BEGIN;
-SELECT cano.define('order', cano.exit('done'));
-SELECT cano.define('order', cano.exit('end'));
+SELECT cano.define('versioned', cano.exit('done'));
+SELECT cano.define('versioned', cano.exit('end'));
 SELECT cano.define('rolled back', cano.exit('done'));
 SELECT cano.definition('rolled back');
 ROLLBACK;
 SELECT cano.definition('rolled back');
-SELECT cano.define('order', cano.definition('order'));
+SELECT cano.define('versioned', cano.definition('versioned'));
 BEGIN;
 SAVEPOINT before;
-SELECT cano.define('order', cano.exit('done'));
+SELECT cano.define('versioned', cano.exit('done'));
 ROLLBACK TO before;
-SELECT cano.define('order', cano.definition('order'));
+SELECT cano.define('versioned', cano.definition('versioned'));
 COMMIT;
 
 -- What does not exist
-SELECT cano.definition('order', 99);
-SELECT cano.definition('order', 0);
-SELECT cano.definition('Order');
+SELECT cano.definition('versioned', 99);
+SELECT cano.definition('versioned', 0);
+SELECT cano.definition('Versioned');
 \set VERBOSITY sqlstate
-SELECT cano.definition('Order');
-SELECT cano.definition('order', 99);
+SELECT cano.definition('Versioned');
+SELECT cano.definition('versioned', 99);
 \set VERBOSITY default
 
 -- Owners: who first defined it, and members of that role.
 SET ROLE regress_cano_team;
-SELECT cano.define('team', cano.exit('a'));
+SELECT cano.define('versioned by team', cano.exit('a'));
 SET ROLE regress_cano_ann;
-SELECT cano.define('team', cano.exit('b'));
-SELECT cano.define('ann', cano.exit('a'));
+SELECT cano.define('versioned by team', cano.exit('b'));
+SELECT cano.define('versioned by ann', cano.exit('a'));
 SET ROLE regress_cano_team;
-SELECT cano.define('ann', cano.exit('b'));
+SELECT cano.define('versioned by ann', cano.exit('b'));
 SET ROLE regress_cano_bob;
-SELECT cano.define('team', cano.exit('b'));
-SELECT cano.definition('team');
+SELECT cano.define('versioned by team', cano.exit('b'));
+SELECT cano.definition('versioned by team');
 \set VERBOSITY sqlstate
-SELECT cano.define('ann', cano.exit('b'));
+SELECT cano.define('versioned by ann', cano.exit('b'));
 \set VERBOSITY default
 -- The definer must be able to call what he names.
-SELECT cano.define('bob', cano.task('work', 'shop.work', next => 'done'), cano.exit('done'));
+SELECT cano.define('versioned by bob', cano.task('work', 'shop.work', next => 'done'), cano.exit('done'));
 RESET ROLE;
 REVOKE EXECUTE ON FUNCTION shop.work FROM PUBLIC;
 SET ROLE regress_cano_bob;
-SELECT cano.define('bob', cano.task('work', 'shop.work', next => 'done'), cano.exit('done'));
+SELECT cano.define('versioned by bob', cano.task('work', 'shop.work', next => 'done'), cano.exit('done'));
 RESET ROLE;
-SELECT cano.define('ann', cano.exit('b'));
+SELECT cano.define('versioned by ann', cano.exit('b'));
 
 -- Not where a role's rights are borrowed.
 CREATE TABLE shop.one (a integer);
