@@ -195,7 +195,6 @@ claim(CanoBatch *batch, CanoBatchResult *result)
 	TimestampTz now = cano_now();
 	CanoWindow	window;
 
-	INSTR_TIME_SET_CURRENT(batch->started);
 	batch->all_async = true;
 	cano_settlement_init(&batch->settlement, batch->owner);
 
@@ -213,6 +212,7 @@ claim(CanoBatch *batch, CanoBatchResult *result)
 		cano_lane_backlog(batch->owner);
 	cano_window_close(&window);
 	MemoryContextSwitchTo(batch_context);
+	INSTR_TIME_SET_CURRENT(batch->started);
 }
 
 /*

@@ -28,6 +28,7 @@
 #include "worker.h"
 
 #define START_LIMIT		(30 * USECS_PER_SEC)	/* of a worker nobody watches */
+#define GRACE			5000	/* us until a busy lane gets another worker */
 #define TURN			(USECS_PER_SEC / 2) /* of a worker while others wait */
 
 /* A lane that wants a worker. */
@@ -41,6 +42,7 @@ typedef struct Candidate
 static void give_up_start(int slot);
 static void survey(TimestampTz now);
 static void survey_lane(CanoLane *lane, TimestampTz now, bool full);
+static bool waited_enough(CanoLane *lane, TimestampTz now);
 static void count_slots(void);
 static void start_workers(TimestampTz now);
 static int	take_slot(const CanoLaneKey *key, TimestampTz now);
@@ -171,6 +173,8 @@ survey_lane(CanoLane *lane, TimestampTz now, bool full)
 		(full && lane->workers > 0);
 	SpinLockRelease(&lane->mutex);
 
+	if (!wants)
+		lane->wanted_since = DT_NOBEGIN;
 	if (!wants || lane->starting > 0)
 		return;
 	if (lane->idle > 0 && cano_lane_send_idle(lane))
@@ -182,12 +186,32 @@ survey_lane(CanoLane *lane, TimestampTz now, bool full)
 		cano_launcher_be_back(lane->retry_at);
 		return;
 	}
-	if (cano_hold_is_on(lane->key.database, now))
+	if (cano_hold_is_on(lane->key.database, now) || !waited_enough(lane, now))
 		return;
 	candidate = &candidates[ncandidates++];
 	candidate->key = lane->key;
 	candidate->starving = lane->workers == 0;
 	candidate->started_at = lane->started_at;
+}
+
+/*
+ * Give those who work a moment to get to it before they are helped.
+ */
+static bool
+waited_enough(CanoLane *lane, TimestampTz now)
+{
+	if (lane->workers == 0)
+		return true;
+	if (lane->wanted_since == DT_NOBEGIN ||
+		(lane->wanted_attended != lane->attended && !lane->backlog))
+	{
+		lane->wanted_since = now;
+		lane->wanted_attended = lane->attended;
+	}
+	if (lane->wanted_since + GRACE <= now)
+		return true;
+	cano_launcher_be_back(lane->wanted_since + GRACE);
+	return false;
 }
 
 static void
@@ -290,6 +314,7 @@ take_slot(const CanoLaneKey *key, TimestampTz now)
 	slot->latch = NULL;
 	slot->lane = lane;
 	slot->started_at = lane->started_at = now;
+	lane->wanted_since = DT_NOBEGIN;
 	slot->asked_at = DT_NOBEGIN;
 	slot->leave = slot->failed = false;
 	slot->kind = CANO_SLOT_STARTING;

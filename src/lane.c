@@ -72,7 +72,7 @@ cano_lane_get(Oid database, Oid role)
 	lane->key = key;
 	SpinLockInit(&lane->mutex);
 	lane->due_at = DT_NOEND;
-	lane->retry_at = lane->started_at = DT_NOBEGIN;
+	lane->retry_at = lane->started_at = lane->wanted_since = DT_NOBEGIN;
 	return lane;
 }
 

@@ -61,6 +61,8 @@ typedef struct CanoLane
 	int			failures;		/* in a row: could not start or work */
 	TimestampTz retry_at;
 	TimestampTz started_at;		/* of its latest worker */
+	TimestampTz wanted_since;	/* another worker, seen by the launcher */
+	uint64		wanted_attended;	/* as it was then */
 	int			workers;		/* these three: counted by the launcher */
 	int			starting;
 	int			idle;

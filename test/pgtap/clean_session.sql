@@ -24,12 +24,9 @@ BEGIN
 	OPEN c FOR SELECT 1;
 	PERFORM pg_advisory_lock(4242, 1);
 	PERFORM nextval('t_clean.s');
-	EXECUTE 'LISTEN left_channel';
 	PERFORM setseed(0.5);
 	SET ROLE t_clean_other;
 	IF fail AND attempt = 1 THEN RAISE EXCEPTION 'failed'; END IF;
-EXCEPTION WHEN feature_not_supported THEN
-	RAISE EXCEPTION 'not possible here: %', sqlerrm;
 END $$;
 -- What the next task finds of it.
 CREATE FUNCTION t_clean.look() RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -79,7 +76,12 @@ SELECT is((SELECT count(*) FROM pg_prepared_statements WHERE name = 'our_stateme
 SELECT is((SELECT count(*) FROM pg_cursors WHERE name = 'our_cursor'), 1::bigint, 'its cursors');
 SELECT is((SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 4242 AND objid = 2 AND pid = pg_backend_pid()), 1::bigint,
 	'its advisory locks');
-SELECT is((SELECT array_agg(c) FROM pg_listening_channels() AS c), ARRAY['our_channel'], 'and its channels');
+-- listening may be refused, or be undone
+CREATE FUNCTION t_clean.listens() RETURNS void LANGUAGE plpgsql AS $$BEGIN LISTEN left_channel; END$$;
+SELECT cano.define('t_clean.listens', cano.task('a', 't_clean.listens', next => 'end', retry => cano.none()), cano.exit('end')) AS v \gset
+SELECT cano.submit('t_clean.listens') AS listens \gset
+CALL cano.work();
+SELECT is((SELECT array_agg(c) FROM pg_listening_channels() AS c), ARRAY['our_channel'], 'and its channels, and no others');
 
 -- the same after a failed attempt, and between two runs
 SELECT cano.submit('t_clean.flow', '{"fail": true}') AS run1 \gset
@@ -101,8 +103,8 @@ SELECT is(pg_temp.error(:run, 'sqlstate'), '2D000', 'a task cannot commit');
 SELECT is(current_user, session_user, 'the session is who it was');
 
 -- an open cursor of a task that failed does not disturb
-CREATE FUNCTION t_clean.defers() RETURNS void LANGUAGE sql AS 'INSERT INTO t_clean.unique_later VALUES (1), (1)';
 CREATE TABLE t_clean.unique_later (x int UNIQUE DEFERRABLE INITIALLY DEFERRED);
+CREATE FUNCTION t_clean.defers() RETURNS void LANGUAGE sql AS 'INSERT INTO t_clean.unique_later VALUES (1), (1)';
 SELECT cano.define('t_clean.defers', cano.task('a', 't_clean.defers', next => 'end', retry => cano.fixed(1, '0')), cano.exit('end')) AS v \gset
 SELECT cano.submit('t_clean.defers') AS run \gset
 SELECT cano.submit('t_clean.flow') AS other \gset

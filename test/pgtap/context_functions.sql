@@ -44,7 +44,7 @@ SELECT is((SELECT array_agg(DISTINCT message) FROM cano.attempts WHERE run_id = 
 SELECT is((SELECT count(DISTINCT message) FROM cano.attempts WHERE run_id IN (:run1, :run2)), 4::bigint,
 	'and another for every state and run');
 
-CREATE FUNCTION t_context.visit(keys jsonb DEFAULT '[]') RETURNS cano.outcome LANGUAGE sql AS $$
+CREATE FUNCTION t_context.visit(attempt int, keys jsonb DEFAULT '[]') RETURNS cano.outcome LANGUAGE sql AS $$
 	SELECT cano.next(CASE WHEN jsonb_array_length(keys) < 2 THEN 'a' END,
 		jsonb_build_object('keys', keys || to_jsonb(cano.idempotency_key()))) $$;
 SELECT cano.define('t_context.visits', cano.task('a', 't_context.visit', next => 'end', targets => ARRAY['a']),

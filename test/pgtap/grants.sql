@@ -23,7 +23,7 @@ SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'v' AND relname NOT
 	AND NOT has_table_privilege('t_grants_user', oid, 'SELECT')$$, 'and every public view');
 SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'r' AND has_table_privilege('t_grants_user', oid,
 	'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')$$, 'but no table');
-SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'S' AND has_sequence_privilege('t_grants_user', oid, 'USAGE, SELECT, UPDATE')$$,
+SELECT is_empty($$SELECT name FROM relations WHERE CASE WHEN relkind = 'S' THEN has_sequence_privilege('t_grants_user', oid, 'USAGE, SELECT, UPDATE') END$$,
 	'no sequence');
 SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'v' AND has_table_privilege('t_grants_user', oid,
 	'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')$$, 'no right to write through a view');

@@ -45,6 +45,7 @@ SELECT is_empty($$SELECT signature, problem FROM functions, plpgsql_check_functi
 SELECT skip('plpgsql_check is not here', 1);
 \endif
 
+DROP VIEW functions, relations;
 DROP EXTENSION cano;
 CREATE EXTENSION cano;
 SELECT has_schema('cano', 'it can be dropped and created again');

@@ -6,13 +6,13 @@ CREATE SCHEMA t_outcome;
 CREATE TABLE t_outcome.effect (run bigint, what text);
 -- A task that leaves an effect and then returns the outcome that the input
 -- describes.
-CREATE FUNCTION t_outcome.act(run_id bigint, go text DEFAULT NULL, out jsonb DEFAULT NULL, delay interval DEFAULT NULL,
+CREATE FUNCTION t_outcome.act(run_id bigint, go text DEFAULT NULL, output_is jsonb DEFAULT NULL, delay interval DEFAULT NULL,
 	say text DEFAULT 'next')
 RETURNS cano.outcome LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO t_outcome.effect VALUES (run_id, say);
 	RETURN CASE say
-		WHEN 'next' THEN cano.next(go, out, delay)
+		WHEN 'next' THEN cano.next(go, output_is, delay)
 		WHEN 'more' THEN cano.more('1')
 		WHEN 'pending' THEN cano.pending()
 		WHEN 'failed' THEN cano.failed('we declined', '{"why": "too old"}')
@@ -36,11 +36,11 @@ SELECT cano.submit('t_outcome.flow', '{"go": "other", "x": 1}') AS run \gset
 CALL cano.work();
 SELECT is(pg_temp.rows(:run), '0 act, 1 other, 2 outside, 3 done', 'next(state) goes there');
 SELECT is(cano.result(:run), '{"go": "other", "x": 1}'::jsonb, 'without an output the data stay as they are');
-SELECT cano.submit('t_outcome.flow', '{"go": "done", "out": {"x": 2}}') AS run \gset
+SELECT cano.submit('t_outcome.flow', '{"go": "done", "output_is": {"x": 2}}') AS run \gset
 CALL cano.work();
 SELECT is(pg_temp.rows(:run), '0 act, 1 done', 'the default counts as one of the targets');
 SELECT is(cano.result(:run) -> 'x', '2', 'an object as output is merged');
-SELECT cano.submit('t_outcome.flow', '{"out": [1]}') AS run \gset
+SELECT cano.submit('t_outcome.flow', '{"output_is": [1]}') AS run \gset
 CALL cano.work();
 SELECT is(cano.result(:run) -> 'act', '[1]', 'any other output goes under the state''s name');
 

@@ -23,15 +23,15 @@ SELECT throws_like($$SELECT cano.submit_info('t_resubmit.flow', '{"x": 2}', key 
 	'duplicate_submit_in_process_with_different_input_errors: naming the key');
 
 \set elsewhere `psql -XAqt -d :DBNAME -c "SELECT run_id || ' ' || newly_submitted FROM cano.submit_info('t_resubmit.flow', '{\"x\": 1}', key => 'invoice 7')"`
-SELECT is(:'elsewhere', :run_id || ' false',
+SELECT is(:'elsewhere'::text, :run_id || ' false',
 	'duplicate_submit_across_runtime_restart_with_same_input_is_idempotent: also from another session');
 \set elsewhere `psql -XAqt -d :DBNAME -v VERBOSITY=sqlstate -c "SELECT cano.submit('t_resubmit.flow', '{\"x\": 2}', key => 'invoice 7')" 2>&1 || true`
-SELECT is(:'elsewhere', 'ERROR:  CN409',
+SELECT is(:'elsewhere'::text, 'ERROR:  CN409',
 	'duplicate_submit_across_runtime_restart_with_different_input_errors: also from another session');
 
 -- only the input is compared
 SELECT is(cano.submit('t_resubmit.flow', '{"x": 1}', key => 'invoice 7', headers => '{"h": 1}', priority => 1,
-		max_attempts => 9, run_at => 'infinity', tags => ARRAY['t']), :run_id::bigint,
+		max_attempts => 9, run_at => now() + interval '1 day', tags => ARRAY['t']), :run_id::bigint,
 	'duplicate_submit: other arguments than the input are ignored');
 SELECT ok((SELECT priority = 1000 AND headers IS DISTINCT FROM '{"h": 1}' AND tags IS DISTINCT FROM ARRAY['t']
 		FROM cano.runs WHERE run_id = :run_id),

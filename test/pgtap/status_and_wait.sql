@@ -95,24 +95,24 @@ SELECT is(:'result'::jsonb, '{"a": 42, "x": 1}'::jsonb, 'CALL cano.orchestrate()
 \set ECHO errors
 CALL cano.await(:bad, NULL) \gset
 \set code :LAST_ERROR_SQLSTATE
-SELECT is(:'code', 'CN003', 'await() raises the run''s error');
+SELECT is(:'code'::text, 'CN003', 'await() raises the run''s error');
 CALL cano.await(-1, NULL) \gset
 \set code :LAST_ERROR_SQLSTATE
-SELECT is(:'code', 'CN404', 'await() does not know an unknown run');
+SELECT is(:'code'::text, 'CN404', 'await() does not know an unknown run');
 CALL cano.orchestrate('t_wait.bad', '{}', NULL) \gset
 \set code :LAST_ERROR_SQLSTATE
-SELECT is(:'code', 'CN003', 'orchestrate() raises the run''s error');
+SELECT is(:'code'::text, 'CN003', 'orchestrate() raises the run''s error');
 CALL cano.orchestrate('t_wait.abort', '{}', NULL) \gset
 \set code :LAST_ERROR_SQLSTATE
-SELECT is(:'code', 'CN012', 'also that of a cancelled one');
+SELECT is(:'code'::text, 'CN012', 'also that of a cancelled one');
 CALL cano.orchestrate('t_wait.unknown', '{}', NULL) \gset
 \set code :LAST_ERROR_SQLSTATE
-SELECT is(:'code', 'CN404', 'orchestrate() needs a workflow');
+SELECT is(:'code'::text, 'CN404', 'orchestrate() needs a workflow');
 BEGIN;
 CALL cano.work();
 \set code :LAST_ERROR_SQLSTATE
 ROLLBACK;
-SELECT is(:'code', '2D000', 'work() commits, so it is refused inside a transaction block');
+SELECT is(:'code'::text, '2D000', 'work() commits, so it is refused inside a transaction block');
 \set ON_ERROR_STOP 1
 
 -- orchestrate waits for timers

@@ -21,7 +21,7 @@ SELECT unnest(ARRAY[
 FROM fixed;
 SELECT is((SELECT string_agg(a.name, ', ' ORDER BY a.n) FROM pg_proc AS p,
 		unnest(p.proargnames, p.proargmodes) WITH ORDINALITY AS a (name, mode, n)
-		WHERE p.oid = to_regprocedure('cano.status(bigint)') AND a.mode = 't'),
+		WHERE p.oid = to_regprocedure('cano.status(bigint)') AND a.mode IN ('t', 'o')),
 	'run_id, workflow, version, status, state, sequence, attempt, waiting_for, next_at, progress, error, result, rollback, cancel_reason',
 	'status has its columns') WHERE to_regprocedure('cano.status(bigint)') IS NOT NULL;
 
@@ -35,9 +35,9 @@ SELECT cano.define('t_views.flow', cano.task('a', 't_views.task', next => 't'),
 	cano.timer('t', delay => '1 hour', next => 'z'), cano.exit('z')) AS v \gset
 SELECT results_eq($$SELECT version, is_current, paused, owner::text FROM cano.workflows WHERE workflow = 't_views.flow' ORDER BY version$$,
 	$$VALUES (1, false, false, current_user::text), (2, true, false, current_user::text)$$, 'workflows has every version');
-SELECT results_eq($$SELECT state, kind, run, next, targets FROM cano.states WHERE workflow = 't_views.flow' AND version = 1 ORDER BY state$$,
-	$$VALUES ('a', 'task', 't_views.task', 'z', NULL::text[]), ('r', 'router', 't_views.route', NULL, ARRAY['a', 'z']),
-		('z', 'exit', NULL, NULL, NULL)$$, 'states has every state of every version');
+SELECT is((SELECT string_agg(concat_ws('|', state, kind, run, next, targets), ' ' ORDER BY state) FROM cano.states
+	WHERE workflow = 't_views.flow' AND version = 1),
+	'a|task|t_views.task|z r|router|t_views.route|{a,z} z|exit', 'states has every state of every version');
 SELECT is((SELECT definition FROM cano.workflows WHERE workflow = 't_views.flow' AND version = 1),
 	cano.definition('t_views.flow', 1), 'definition is the document');
 SELECT cano.submit('t_views.flow') AS waiting \gset

@@ -1,0 +1,68 @@
+-- What a task returns decides what happens.
+\pset format unaligned
+\pset tuples_only on
+\set VERBOSITY terse
+CREATE SCHEMA shop;
+CREATE FUNCTION shop.outcome(code text) RETURNS cano.outcome LANGUAGE plpgsql AS $$
+DECLARE
+	v_outcome cano.outcome;
+BEGIN
+	EXECUTE 'SELECT (o).* FROM (SELECT ' || code || ') AS s(o)' INTO v_outcome;
+	RETURN v_outcome;
+END $$;
+SELECT cano.define('w', cano.task('work', 'shop.outcome', next => 'done', targets => ARRAY['other'], output_key => 'out', retry => cano.none()),
+	cano.exit('done'), cano.exit('other'), cano.exit('never'));
+CREATE FUNCTION shop.submit(code text) RETURNS bigint LANGUAGE sql AS $$ SELECT cano.submit('w', jsonb_build_object('code', code)) $$;
+CREATE TABLE shop.codes (ordinal integer GENERATED ALWAYS AS IDENTITY, code text, run bigint);
+INSERT INTO shop.codes (code) VALUES
+	('cano.next()'),
+	('cano.next(''other'', ''{"a": 1}'')'),
+	('cano.next(delay => ''10 ms'')'),
+	('cano.next(delay => ''-1 day'')'),
+	('NULL::cano.outcome'),
+	('cano.failed(''why'', ''{"d": 1}'')'),
+	('cano.failed(NULL)'),
+	('cano.cancelled(''enough'')'),
+	('cano.cancelled(NULL)'),
+	('cano.next(''never'')'),
+	('cano.next(''nowhere'')'),
+	('cano.more(''5'')'),
+	('cano.pending()'),
+	('ROW(''jump'', NULL, NULL, NULL, NULL, NULL, NULL)::cano.outcome'),
+	('ROW(''pending'', ''other'', NULL, NULL, NULL, NULL, NULL)::cano.outcome'),
+	('ROW(NULL, ''other'', NULL, NULL, NULL, NULL, NULL)::cano.outcome');
+UPDATE shop.codes SET run = shop.submit(code);
+CREATE FUNCTION shop.settle() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	v_run bigint;
+BEGIN
+	FOR v_run IN SELECT c.run FROM shop.codes AS c LOOP
+		BEGIN
+			PERFORM cano.wait(v_run);
+		EXCEPTION WHEN OTHERS THEN NULL;
+		END;
+	END LOOP;
+END $$;
+CALL cano.work();
+SELECT pg_sleep(0.02) \g /dev/null
+CALL cano.work();
+SELECT shop.settle() \g /dev/null
+SELECT c.code, r.status, r.state, r.data -> 'out', r.error ->> 'category', r.error ->> 'message', r.error ->> 'detail'
+FROM shop.codes AS c JOIN cano.runs AS r ON r.run_id = c.run ORDER BY c.ordinal;
+
+-- Anything else is the output
+CREATE FUNCTION shop.money() RETURNS numeric LANGUAGE sql RETURN 1.50;
+CREATE FUNCTION shop.list() RETURNS integer[] LANGUAGE sql RETURN ARRAY[1, 2];
+CREATE FUNCTION shop.nothing() RETURNS text LANGUAGE sql RETURN NULL;
+CREATE FUNCTION shop.object() RETURNS json LANGUAGE sql RETURN '{"a": 1}'::json;
+CREATE FUNCTION shop.choose() RETURNS text LANGUAGE sql RETURN 'object';
+CREATE FUNCTION shop.due() RETURNS timestamptz LANGUAGE sql RETURN '-infinity'::timestamptz;
+SELECT cano.define('outputs', cano.task('money', 'shop.money', next => 'list'), cano.task('list', 'shop.list', next => 'nothing'),
+	cano.task('nothing', 'shop.nothing', next => 'choose'), cano.router('choose', 'shop.choose', targets => ARRAY['object']),
+	cano.task('object', 'shop.object', next => 'due'), cano.timer('due', run => 'shop.due', next => 'done'), cano.exit('done'));
+CALL cano.orchestrate('outputs');
+
+-- What is too large fails the attempt
+CREATE FUNCTION shop.large(n integer) RETURNS text LANGUAGE sql RETURN repeat('x', n);
+SELECT cano.define('large', cano.task('work', 'shop.large', next => 'done', retry => cano.none()), cano.exit('done'));
+CALL cano.orchestrate('large', '{"n": 67108865}');

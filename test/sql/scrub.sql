@@ -1,0 +1,91 @@
+-- After a task its session is as it was before.
+\pset format unaligned
+\pset tuples_only on
+\set VERBOSITY terse
+CREATE SCHEMA shop;
+-- This session must be the one that runs them.
+ALTER SYSTEM SET cano.enabled = off;
+SELECT pg_reload_conf();
+
+CREATE FUNCTION shop.session() RETURNS TABLE (what text, name text) LANGUAGE sql AS $$
+	SELECT 'cursor', c.name FROM pg_cursors AS c WHERE c.name <> ''
+	UNION ALL SELECT 'prepared', p.name FROM pg_prepared_statements AS p
+	UNION ALL SELECT 'temporary', r.relname FROM pg_class AS r WHERE r.relnamespace = pg_my_temp_schema()
+	UNION ALL SELECT 'temporary', f.proname FROM pg_proc AS f WHERE f.pronamespace = pg_my_temp_schema()
+	UNION ALL SELECT 'lock', l.objid::text FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid()
+	UNION ALL SELECT 'channel', h FROM pg_listening_channels() AS h
+	UNION ALL SELECT 'setting', current_setting('work_mem')
+	UNION ALL SELECT 'role', (current_user = session_user)::text
+	ORDER BY 1, 2
+$$;
+
+CREATE ROLE shop_other;
+CREATE FUNCTION shop.dirty(fail boolean) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	bound CURSOR FOR SELECT 1;
+	named refcursor := 'named';
+BEGIN
+	OPEN bound;
+	OPEN named FOR SELECT 2;
+	EXECUTE 'DECLARE held CURSOR WITH HOLD FOR SELECT 3';
+	EXECUTE 'PREPARE statement AS SELECT 1';
+	CREATE TEMPORARY TABLE made (a integer PRIMARY KEY);
+	INSERT INTO made VALUES (1);
+	CREATE FUNCTION pg_temp.made() RETURNS integer LANGUAGE sql AS 'SELECT 1';
+	PERFORM pg_advisory_lock(1), pg_advisory_lock(1), pg_advisory_lock_shared(2), pg_advisory_xact_lock(3);
+	SET work_mem = '1MB';
+	SET ROLE shop_other;
+	IF fail THEN
+		RESET ROLE;
+		RAISE EXCEPTION 'failed';
+	END IF;
+END $$;
+SELECT cano.define('dirty', cano.task('one', 'shop.dirty', next => 'two', retry => cano.none()),
+	cano.task('two', 'shop.dirty', next => 'done', retry => cano.none()), cano.exit('done'));
+
+-- An empty session stays empty, though the task runs twice in it
+CALL cano.orchestrate('dirty', '{"fail": false}');
+SELECT * FROM shop.session();
+CALL cano.orchestrate('dirty', '{"fail": true}');
+SELECT * FROM shop.session();
+
+-- What the session has of its own stays
+PREPARE mine AS SELECT 1;
+CREATE TEMPORARY TABLE mine (a integer);
+BEGIN;
+DECLARE mine CURSOR WITH HOLD FOR SELECT 1;
+COMMIT;
+SELECT pg_advisory_lock(9);
+LISTEN mine;
+SET work_mem = '2MB';
+CALL cano.orchestrate('dirty', '{"fail": false}');
+SELECT * FROM shop.session();
+FETCH mine;
+
+-- LISTEN cannot be undone for a task alone
+CREATE FUNCTION shop.listen() RETURNS void LANGUAGE plpgsql AS 'BEGIN LISTEN other; END';
+SELECT cano.define('listen', cano.task('work', 'shop.listen', next => 'done', retry => cano.none()), cano.exit('done'));
+CALL cano.orchestrate('listen');
+LISTEN other;
+SELECT name FROM shop.session() WHERE what = 'channel';
+UNLISTEN *;
+
+-- A deferred constraint that fails is its own task's error, and nobody else's
+CREATE TABLE shop.unique_later (a integer UNIQUE DEFERRABLE INITIALLY DEFERRED);
+CREATE FUNCTION shop.insert(a integer, b integer) RETURNS void LANGUAGE sql AS 'INSERT INTO shop.unique_later VALUES (a), (b)';
+SELECT cano.define('deferred', cano.task('work', 'shop.insert', next => 'done', retry => cano.none()), cano.exit('done'));
+SELECT count(*) FROM cano.submit_many('deferred', ARRAY['{"a": 1, "b": 2}', '{"a": 3, "b": 3}', '{"a": 4, "b": 5}']::jsonb[]);
+CALL cano.work();
+SELECT input, status, error ->> 'sqlstate' FROM cano.runs WHERE workflow = 'deferred' ORDER BY run_id;
+SELECT array_agg(a ORDER BY a) FROM shop.unique_later;
+
+-- SET CONSTRAINTS does not reach the next task
+CREATE FUNCTION shop.immediate(a integer, b integer) RETURNS void LANGUAGE plpgsql AS 'BEGIN SET CONSTRAINTS ALL IMMEDIATE; END';
+CREATE FUNCTION shop.swap() RETURNS void LANGUAGE sql AS 'UPDATE shop.unique_later SET a = 2 WHERE a = 1; UPDATE shop.unique_later SET a = 9 WHERE a = 2 AND ctid = (SELECT min(ctid) FROM shop.unique_later WHERE a = 2)';
+SELECT cano.define('constraints', cano.task('one', 'shop.immediate', next => 'two', retry => cano.none()),
+	cano.task('two', 'shop.swap', next => 'done', retry => cano.none()), cano.exit('done'));
+CALL cano.orchestrate('constraints', '{"a": 6, "b": 7}');
+
+ALTER SYSTEM RESET cano.enabled;
+SELECT pg_reload_conf();
+DROP ROLE shop_other;
