@@ -12,11 +12,11 @@
 CREATE SCHEMA shop;
 
 CREATE TABLE shop.stock (
-	item text PRIMARY KEY,
+	article text PRIMARY KEY,
 	available integer NOT NULL,
-	CONSTRAINT no_more_than_there_is CHECK (available >= 0)
+	CONSTRAINT in_stock CHECK (available >= 0)
 );
-CREATE TABLE shop.reservations (order_no text, item text, quantity integer);
+CREATE TABLE shop.reservations (order_no text, article text, quantity integer);
 CREATE TABLE shop.payments (
 	payment integer GENERATED ALWAYS AS IDENTITY,
 	order_no text,
@@ -26,13 +26,13 @@ CREATE TABLE shop.mail_log (order_no text, body text);
 
 INSERT INTO shop.stock VALUES ('teapot', 10), ('samovar', 1);
 
-CREATE FUNCTION shop.reserve(order_no text, item text, quantity integer DEFAULT 1)
+CREATE FUNCTION shop.reserve(order_no text, article text, quantity integer DEFAULT 1)
 RETURNS void
 LANGUAGE sql
 BEGIN ATOMIC
-	INSERT INTO shop.reservations VALUES (order_no, item, quantity);
+	INSERT INTO shop.reservations VALUES (order_no, article, quantity);
 	UPDATE shop.stock AS s SET available = s.available - reserve.quantity
-	WHERE s.item = reserve.item;
+	WHERE s.article = reserve.article;
 END;
 
 -- There is one card terminal, and it takes one card at a time.

@@ -60,6 +60,7 @@ typedef struct CanoBatch
 	CanoSettlement settlement;
 	instr_time	started;
 	int			steps;
+	int			put_back;		/* runs that it did not get to the end of */
 	bool		stop;			/* take nothing more on */
 	bool		committing;		/* an error from here on is the steps' own */
 	bool		all_async;		/* no run of it asked to wait for the disk */
@@ -164,7 +165,9 @@ batch_body(CanoBatch *batch, CanoBatchResult *result)
 
 	if (one_by_one > 0)
 		one_by_one--;
-	else if (!batch->stop && batch->nruns == claim_limit)
+	else if (batch->put_back > 0)
+		claim_limit = Max(Min(claim_limit, batch->nruns - batch->put_back), 1);
+	else if (batch->nruns == claim_limit)
 		claim_limit = Min(claim_limit * 2, MAX_CLAIM);
 }
 
@@ -284,6 +287,7 @@ run_through(CanoBatch *batch, CanoRun *run)
 static void
 put_back(CanoBatch *batch, CanoRun *run)
 {
+	batch->put_back++;
 	cano_settle_job(&batch->settlement, run);
 	cano_wake_at_commit(batch->owner, batch->settlement.now);
 }

@@ -6,8 +6,9 @@
  * Claims come one statement a batch, writes one statement a table and batch.
  * A job's row is deleted by the claim and never updated: what follows from a
  * job is a new row.  The newest entry row of a run carries the id of the job
- * made for it, so that a run leads to its job without another index; a retry
- * keeps the id, and with it its place in the queue.
+ * made for it, so that a run leads to its job without another index.  The id
+ * is also the place in the queue: a run keeps it while it goes on or tries
+ * again, so that runs are finished in the order in which they came.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,7 +33,8 @@ static void load_run(CanoRun *run, int row);
 static void set_text(CanoRows *rows, int row, int number, const char *value);
 static void set_jsonb(CanoRows *rows, int row, int number, const Jsonb *value);
 static void forget_crashes(CanoSettlement *settlement, const CanoRun *run);
-static int	add_job(CanoSettlement *settlement, CanoRows *rows, CanoRun *run);
+static int	add_job(CanoSettlement *settlement, CanoRows *rows, CanoRun *run,
+					bool requeue);
 
 /* The columns that a job and a timer share, in the order of every statement here. */
 #define JOB_COLUMNS \
@@ -279,7 +281,7 @@ cano_settle_entry(CanoSettlement *settlement, CanoRun *run)
 void
 cano_settle_job(CanoSettlement *settlement, CanoRun *run)
 {
-	(void) add_job(settlement, &settlement->jobs, run);
+	(void) add_job(settlement, &settlement->jobs, run, false);
 }
 
 void
@@ -287,25 +289,26 @@ cano_settle_timer(CanoSettlement *settlement, CanoRun *run,
 				  TimestampTz due_at, char waiting)
 {
 	CanoRows   *rows = &settlement->timers;
-	int			row = add_job(settlement, rows, run);
+	int			row = add_job(settlement, rows, run, waiting != CANO_WAIT_RETRY);
 
 	cano_rows_set(rows, row, 10, TimestampTzGetDatum(due_at));
 	cano_rows_set(rows, row, 11, CharGetDatum(waiting));
 }
 
 /*
- * A job or timer for the run as it stands.  A state that was entered in this
- * batch gets a new place in the queue.
+ * A job or timer for the run as it stands.  A run that goes on, or tries
+ * again, keeps its place in the queue; one that waited queues up again.
  */
 static int
-add_job(CanoSettlement *settlement, CanoRows *rows, CanoRun *run)
+add_job(CanoSettlement *settlement, CanoRows *rows, CanoRun *run, bool requeue)
 {
 	int			row = cano_rows_add(rows);
 
 	if (run->entry >= 0)
 	{
 		forget_crashes(settlement, run);
-		run->job = cano_store_new_id();
+		if (requeue)
+			run->job = cano_store_new_id();
 		cano_rows_set(&settlement->checkpoints, run->entry, 4,
 					  Int64GetDatum(run->job));
 	}

@@ -1,7 +1,7 @@
 -- After every task its session is as before, and nothing of one task meets
 -- the next.
 \ir lib/start.psql
-SELECT plan(27);
+SELECT plan(26);
 
 CREATE SCHEMA t_clean;
 CREATE ROLE t_clean_other;

@@ -32,7 +32,7 @@ SELECT ok(NOT has_schema_privilege('t_grants_user', 'cano', 'CREATE'), 'and no r
 SET SESSION AUTHORIZATION t_grants_user;
 SELECT throws_ok($$SELECT cano.grant_usage('t_grants_other')$$, '42501', NULL, 'a user cannot grant usage');
 RESET SESSION AUTHORIZATION;
-SELECT throws_ok($$SELECT cano.grant_usage('no such role')$$, '42704', NULL, 'nor anybody to a role that is not there');
+SELECT throws_ok($$SELECT cano.grant_usage('t_grants_nobody')$$, '42704', NULL, 'nor anybody to a role that is not there');
 
 SELECT cano.revoke_usage('t_grants_user') AS x \gset
 SELECT is_empty($$SELECT name FROM functions WHERE has_function_privilege('t_grants_user', oid, 'EXECUTE')

@@ -34,8 +34,8 @@ SELECT is(pg_temp.status(:run), 'failed',
 	'test_split_task_from_single_register: an outcome that a task does not know fails the run');
 SELECT is(pg_temp.error(:run, 'category'), 'workflow',
 	'test_split_task_from_single_register: category workflow');
-SELECT matches(pg_temp.error(:run, 'message'), 'more',
-	'test_split_task_from_single_register: the message names the outcome');
+SELECT matches(pg_temp.error(:run, 'message'), 'outcome',
+	'test_split_task_from_single_register: the message speaks of the outcome');
 SELECT is(pg_temp.calls('t_execution.calls'), 1::bigint,
 	'test_split_task_from_single_register: it is not retried');
 

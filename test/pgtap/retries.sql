@@ -1,6 +1,6 @@
 -- Failed attempts: how often, when again, and what is recorded.
 \ir lib/start.psql
-SELECT plan(43);
+SELECT plan(42);
 
 CREATE SCHEMA t_retry;
 CREATE SEQUENCE t_retry.calls;

@@ -86,6 +86,22 @@ SELECT cano.define('constraints', cano.task('one', 'shop.immediate', next => 'tw
 	cano.task('two', 'shop.swap', next => 'done', retry => cano.none()), cano.exit('done'));
 CALL cano.orchestrate('constraints', '{"a": 6, "b": 7}');
 
+-- Nothing of one task meets the next, in a worker either
 ALTER SYSTEM RESET cano.enabled;
 SELECT pg_reload_conf();
+CREATE SEQUENCE shop.numbers;
+CREATE FUNCTION shop.number() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN PERFORM setseed(0.5); RETURN nextval(''shop.numbers''); END';
+CREATE FUNCTION shop.look() RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	v_random float8 := random();
+BEGIN
+	PERFORM setseed(0.5);
+	RETURN jsonb_build_object('random', v_random = random(), 'session', (SELECT jsonb_agg(ARRAY[s.what, s.name]) FROM shop.session() AS s), 'last', lastval());
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+	RETURN jsonb_build_object('random', v_random = random(), 'session', (SELECT jsonb_agg(ARRAY[s.what, s.name]) FROM shop.session() AS s));
+END $$;
+SELECT cano.define('look', cano.task('dirty', 'shop.dirty', next => 'number'), cano.task('number', 'shop.number', next => 'look'),
+	cano.task('look', 'shop.look', next => 'done'), cano.exit('done'));
+SELECT cano.submit('look', '{"fail": false}') AS run \gset
+SELECT cano.wait(:run);
 DROP ROLE shop_other;

@@ -185,7 +185,6 @@ a_state_outside_the_targets_fails_the_run_and_undoes_the_attempt(void **unused)
 	assert_ends(d, CANO_FAILED, CANO_FAULT_NOT_A_TARGET, CANO_CAT_WORKFLOW);
 	assert_int_equal(d.state, STRICT);
 	assert_false(d.keep);
-	assert_false(d.dead);
 }
 
 static void
@@ -196,7 +195,6 @@ a_state_that_does_not_exist_fails_the_run_and_undoes_the_attempt(void **unused)
 	assert_ends(d, CANO_FAILED, CANO_FAULT_UNKNOWN_STATE, CANO_CAT_WORKFLOW);
 	assert_int_equal(d.state, PLAIN);
 	assert_false(d.keep);
-	assert_false(d.dead);
 
 	d = next(STRICT, "nowhere", 0);
 	assert_ends(d, CANO_FAILED, CANO_FAULT_UNKNOWN_STATE, CANO_CAT_WORKFLOW);
@@ -452,7 +450,6 @@ more_and_pending_are_unknown_to_tasks_routers_and_timers(void **unused)
 						CANO_CAT_WORKFLOW);
 			assert_int_equal(d.state, in[i]);
 			assert_false(d.keep);
-			assert_false(d.dead);
 		}
 }
 

@@ -382,11 +382,16 @@ check_end(const Case *c, const CanoDecision *d, const Verdict *v)
 	SAME("fault", d->fault, fault);
 	SAME("category", d->category, category_of(c, fault));
 	SAME("keep", d->keep, verdict);
-	SAME("failed_attempt", d->failed_attempt,
-		 c->event.what == CANO_ATTEMPT_FAILED);
-	/* Whether a poisoned run is a dead letter the contract leaves open. */
-	if (fault != CANO_FAULT_POISONED)
-		SAME("dead", d->dead, c->event.what == CANO_ATTEMPT_FAILED);
+
+	/*
+	 * Whether an outcome that is not allowed counts as a failed attempt, and
+	 * it or a poisoned run as a dead letter, the contract leaves open.
+	 */
+	if (c->event.what == CANO_ATTEMPT_FAILED || verdict)
+	{
+		SAME("failed_attempt", d->failed_attempt, !verdict);
+		SAME("dead", d->dead, !verdict);
+	}
 	return good;
 }
 
