@@ -257,7 +257,7 @@ find_key(const CanoFunction *function, CanoUse use, const CanoBinding *binding,
 static void
 take_scalar(CanoSource source, const CanoBinding *binding, Value *value)
 {
-	const char *text = NULL;
+	const char *string = NULL;
 
 	switch (source)
 	{
@@ -272,26 +272,26 @@ take_scalar(CanoSource source, const CanoBinding *binding, Value *value)
 			value->isnull = binding->branch < 0;
 			return;
 		case CANO_FROM_WORKFLOW:
-			text = binding->workflow;
+			string = binding->workflow;
 			break;
 		case CANO_FROM_STATE:
-			text = binding->state;
+			string = binding->state;
 			break;
 		case CANO_FROM_IDEMPOTENCY_KEY:
-			text = binding->idempotency_key;
+			string = binding->idempotency_key;
 			break;
 		case CANO_FROM_STATUS:
-			text = binding->status;
+			string = binding->status;
 			break;
 		case CANO_FROM_FINAL_STATE:
-			text = binding->final_state;
+			string = binding->final_state;
 			break;
 		default:
 			elog(ERROR, "unexpected source of a parameter: %d", source);
 	}
-	value->isnull = text == NULL;
-	if (text != NULL)
-		value->scalar = CStringGetTextDatum(text);
+	value->isnull = string == NULL;
+	if (string != NULL)
+		value->scalar = CStringGetTextDatum(string);
 }
 
 static Jsonb *
@@ -449,7 +449,7 @@ make_row(const CanoFunction *function, CanoCallPlan *plan)
 	for (int i = 0; i < plan->nconverted; i++)
 	{
 		const CanoParameter *parameter =
-			&function->parameters[plan->converted[i]];
+		&function->parameters[plan->converted[i]];
 
 		TupleDescInitEntry(desc, i + 1, parameter->name, parameter->type, -1, 0);
 		nulls[i] = true;

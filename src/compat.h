@@ -50,6 +50,11 @@ object_ownercheck(Oid classid, Oid objectid, Oid roleid)
 }
 #endif
 
+/* 18: an attribute in front of a declaration, no longer behind it */
+#ifndef pg_noreturn
+#define pg_noreturn		pg_attribute_noreturn()
+#endif
+
 /* 19: pushJsonbValue works on a JsonbInState; until then it is this */
 #define cano_push_jsonb(state, token, value) \
 	pushJsonbValue((state), (token), (value))

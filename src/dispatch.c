@@ -128,8 +128,7 @@ void
 cano_dispatch_workers(TimestampTz now)
 {
 	survey(now);
-	if (ncandidates > 0)
-		start_workers(now);
+	start_workers(now);
 }
 
 /*
@@ -282,8 +281,7 @@ start_workers(TimestampTz now)
 		else
 			nworkers++;
 	}
-	if (waiting > 0)
-		make_room(waiting, now);
+	make_room(waiting, now);
 }
 
 /* Keep a slot for a worker to come; -1 when it may not come. */
@@ -359,7 +357,8 @@ static void
 make_room(int wanted, TimestampTz now)
 {
 	LWLockAcquire(cano_shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < cano_shared->nworker_slots; i++)
+	cano_shared->crowded = wanted > 0;
+	for (int i = 0; wanted > 0 && i < cano_shared->nworker_slots; i++)
 	{
 		CanoSlot   *slot = &cano_shared->slots[i];
 
@@ -401,11 +400,13 @@ choose_leaver(TimestampTz now)
 		CanoSlot   *slot = &cano_shared->slots[i];
 		bool		idle = slot->phase == CANO_PHASE_IDLE;
 
-		if (slot->kind != CANO_SLOT_WORKER || slot->leave)
+		if (slot->kind == CANO_SLOT_FREE || slot->leave)
 			continue;
-		if (!idle && slot->started_at + TURN > now)
+		if (slot->kind == CANO_SLOT_STARTING ||
+			(!idle && slot->started_at + TURN > now))
 		{
-			cano_launcher_be_back(slot->started_at + TURN);
+			cano_launcher_be_back(slot->started_at + TURN > now ?
+								  slot->started_at + TURN : now + TURN);
 			continue;
 		}
 		if (best < 0 || (idle && !best_idle) ||

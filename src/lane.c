@@ -288,7 +288,8 @@ cano_lane_rest(TimestampTz next_due)
 		slot->phase = CANO_PHASE_IDLE;
 		slot->idle_since = cano_now();
 		SpinLockRelease(&slot->mutex);
-		if (sooner && next_due < cano_shared->launcher_until)
+		if (cano_shared->crowded ||
+			(sooner && next_due < cano_shared->launcher_until))
 			cano_launcher_wake();
 	}
 	LWLockRelease(cano_shared->lock);

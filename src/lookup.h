@@ -11,6 +11,8 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
+
 typedef struct CanoLookup
 {
 	Oid			owner;
@@ -31,9 +33,9 @@ extern bool cano_lookup_run(int64 run, CanoLookup *lookup);
 extern bool cano_lookup_can_see(Oid owner);
 
 /* Raise CN404. */
-extern void cano_lookup_not_found(int64 run) pg_attribute_noreturn();
+pg_noreturn extern void cano_lookup_not_found(int64 run);
 
 /* Raise the error that a run ended with. */
-extern void cano_lookup_raise(const CanoLookup *lookup) pg_attribute_noreturn();
+pg_noreturn extern void cano_lookup_raise(const CanoLookup *lookup);
 
 #endif							/* CANO_LOOKUP_H */

@@ -230,8 +230,7 @@ map_file(bool repair)
 		return header;
 	if (header->magic != 0)
 	{
-		errno = EINVAL;
-		complain("understand");
+		complain(NULL);
 		if (!repair)
 		{
 			munmap(header, FLIGHT_SIZE);
@@ -270,6 +269,7 @@ fill_file(int fd, off_t from)
 	return true;
 }
 
+/* Once: what could not be done, or NULL if the content is to blame. */
 static void
 complain(const char *what)
 {
@@ -283,11 +283,18 @@ complain(const char *what)
 	if (warned)
 		return;
 	errno = error;
-	ereport(LOG,
-			(errcode_for_file_access(),
-			 errmsg("could not %s the flight recorder \"%s\": %m",
-					what, FLIGHT_FILE),
-			 errdetail("Jobs that crash the server may go uncounted.")));
+	if (what == NULL)
+		ereport(LOG,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("flight recorder \"%s\" is not valid and cannot be used",
+						FLIGHT_FILE),
+				 errdetail("Jobs that crashed the server may go uncounted.")));
+	else
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not %s the flight recorder \"%s\": %m",
+						what, FLIGHT_FILE),
+				 errdetail("Jobs that crash the server may go uncounted.")));
 }
 
 static FlightRecord *

@@ -49,6 +49,7 @@ static const struct
 	CanoHappened what;
 	int			columns;
 }			outcome_kinds[] =
+
 {
 	{"next", CANO_SAID_NEXT,
 	WITH(OUTCOME_STATE) | WITH(OUTCOME_OUTPUT) | WITH(OUTCOME_DELAY)},

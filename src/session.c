@@ -22,6 +22,7 @@
 #include "context.h"
 #include "debug.h"
 #include "error.h"
+#include "json.h"
 #include "lookup.h"
 #include "shmem.h"
 #include "txn.h"
@@ -100,7 +101,7 @@ cano_orchestrate(PG_FUNCTION_ARGS)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
-	result = (Jsonb *) DatumGetPointer(PG_DETOAST_DATUM_COPY(JsonbPGetDatum(result)));
+	result = cano_json_copy(JsonbPGetDatum(result), result == NULL);
 	SPI_finish();
 	return cano_wait_record(fcinfo, result);
 }

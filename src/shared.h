@@ -159,6 +159,7 @@ typedef struct CanoShared
 	/* under the LWLock, exclusive */
 	Latch	   *launcher;		/* NULL: there is none */
 	TimestampTz launcher_until; /* it sleeps so long */
+	bool		crowded;		/* lanes without a worker wait for a place */
 	bool		recorder_read;
 	bool		recorder_warned;
 	uint32		last_stamp;

@@ -34,7 +34,7 @@
 #define AT_ONCE		5
 
 static void call_task(const CanoRun *run, bool holding, CanoStep *step);
-static bool call_once(const CanoRun *run, bool holding, bool last, CanoStep *step);
+static bool try_task(const CanoRun *run, bool holding, bool last, CanoStep *step);
 static void call_function(const CanoRun *run, CanoStep *step);
 static void attempt_failed(const CanoRun *run, ErrorData *edata, CanoStep *step);
 static void decide(const CanoRun *run, CanoHappened what, CanoStep *step);
@@ -77,7 +77,7 @@ call_task(const CanoRun *run, bool holding, CanoStep *step)
 {
 	int			tries = 0;
 
-	while (!call_once(run, holding, tries == AT_ONCE, step))
+	while (!try_task(run, holding, tries == AT_ONCE, step))
 		tries++;
 }
 
@@ -86,7 +86,7 @@ call_task(const CanoRun *run, bool holding, CanoStep *step)
  * and is worth another try.
  */
 static bool
-call_once(const CanoRun *run, bool holding, bool last, CanoStep *step)
+try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 {
 	const CanoStateExtra *extra = &run->definition->extra[run->state];
 	MemoryContext context = CurrentMemoryContext;

@@ -13,6 +13,7 @@
 
 #include "utils/jsonb.h"
 
+#include "compat.h"
 #include "rules.h"
 
 extern void cano_value_name(const char *place, const char *key,
@@ -42,11 +43,12 @@ extern char *cano_value_string(const JsonbValue *value);
 extern void cano_value_set_string(JsonbValue *value, const char *string);
 
 /* "hint" may be NULL. */
-extern void cano_value_refuse(const char *hint, const char *place,
-							  const char *fmt,...)
-			pg_attribute_printf(3, 4) pg_attribute_noreturn();
-extern void cano_value_refuse_type(const char *place, const char *key,
-								   const char *expected, JsonbValue *value)
-			pg_attribute_noreturn();
+pg_noreturn extern void cano_value_refuse(const char *hint, const char *place,
+										  const char *fmt,...)
+			pg_attribute_printf(3, 4);
+pg_noreturn extern void cano_value_refuse_type(const char *place,
+											   const char *key,
+											   const char *expected,
+											   JsonbValue *value);
 
 #endif							/* CANO_VALUE_H */

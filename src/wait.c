@@ -23,6 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "error.h"
+#include "json.h"
 #include "lookup.h"
 #include "shmem.h"
 #include "wait.h"
@@ -70,7 +71,7 @@ cano_await(PG_FUNCTION_ARGS)
 		elog(ERROR, "SPI_connect failed");
 	result = wait_for(run, until, true);
 	MemoryContextSwitchTo(context);
-	result = (Jsonb *) DatumGetPointer(PG_DETOAST_DATUM_COPY(JsonbPGetDatum(result)));
+	result = cano_json_copy(JsonbPGetDatum(result), result == NULL);
 	SPI_finish();
 	return cano_wait_record(fcinfo, result);
 }

@@ -115,5 +115,6 @@ RESET ROLE;
 
 SELECT * FROM finish();
 SELECT cano.revoke_usage(r::regrole) FROM unnest(ARRAY['t_filter_alice', 't_filter_member', 't_filter_nologin']) AS r \g /dev/null
+DROP FUNCTION pg_temp.leak(text);
 DROP SCHEMA t_filter CASCADE;
 DROP ROLE t_filter_bob, t_filter_member, t_filter_none, t_filter_nologin, t_filter_alice;

@@ -92,7 +92,6 @@ CALL cano.orchestrate('t_wait.good', '{"x": 1}', NULL) \gset
 SELECT is(:'result'::jsonb, '{"a": 42, "x": 1}'::jsonb, 'CALL cano.orchestrate() submits and runs to the end');
 -- errors of statements that cannot be in a function
 \set ON_ERROR_STOP 0
-\set ECHO errors
 CALL cano.await(:bad, NULL) \gset
 \set code :LAST_ERROR_SQLSTATE
 SELECT is(:'code'::text, 'CN003', 'await() raises the run''s error');

@@ -1,0 +1,152 @@
+# A server with cano for one test: roles, a ledger, a workflow of three states,
+# and questions that every test asks.
+package CanoServer;
+
+use strict;
+use warnings FATAL => 'all';
+
+use Exporter 'import';
+use PostgreSQL::Test::Cluster;
+use Test::More;
+
+our @EXPORT = qw(new_server use_database submit wait_ended run_story
+  is_story close_gate open_gate wait_at_gate count_workers);
+
+# Settings: lines of postgresql.conf, after ours.
+sub new_server
+{
+	my ($name, $settings) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init;
+	$node->append_conf('postgresql.conf', <<'CONF' . ($settings // ''));
+shared_preload_libraries = 'cano'
+restart_after_crash = on
+max_worker_processes = 24
+max_prepared_transactions = 5
+log_min_messages = log
+log_statement = none
+CONF
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE ROLE worker LOGIN');
+	return $node;
+}
+
+# cano in a database; role "worker" may use it.
+sub use_database
+{
+	my ($node, $database) = @_;
+
+	$node->safe_psql($database, <<'SQL');
+CREATE EXTENSION cano;
+SELECT cano.grant_usage('worker');
+CREATE TABLE gate ();
+CREATE TABLE ledger (
+	run bigint,
+	state text,
+	attempt integer,
+	xid xid8 DEFAULT pg_current_xact_id(),
+	pid integer DEFAULT pg_backend_pid());
+GRANT ALL ON gate, ledger TO PUBLIC;
+CREATE FUNCTION note() RETURNS void LANGUAGE sql AS
+	'INSERT INTO public.ledger VALUES (cano.run_id(), cano.state(), cano.attempt())';
+CREATE FUNCTION note_behind_gate() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM FROM public.gate;
+	PERFORM public.note();
+END $$;
+SELECT cano.define('three', cano.task('a', 'note', next => 'b'), cano.task('b', 'note', next => 'c'),
+	cano.task('c', 'note', next => 'done'), cano.exit('done'));
+SELECT cano.define('gated', cano.task('a', 'note_behind_gate', next => 'b'), cano.task('b', 'note', next => 'c'),
+	cano.task('c', 'note', next => 'done'), cano.exit('done'));
+SQL
+	return;
+}
+
+# Submit a run as a role; its arguments in SQL.  Returns the run's id.
+sub submit
+{
+	my ($node, $arguments, %options) = @_;
+
+	return $node->safe_psql($options{database} // 'postgres',
+		"SELECT cano.submit($arguments)",
+		extra_params => [ '-U', $options{role} // 'worker' ]);
+}
+
+# Wait until a run has ended, also over crashes of the server.
+sub wait_ended
+{
+	my ($node, $run, $database) = @_;
+
+	return $node->poll_query_until($database // 'postgres',
+		"SELECT status IN ('completed', 'failed', 'cancelled') FROM cano.status($run)");
+}
+
+# What became of a run: status, effects, checkpoints, failed attempts.
+sub run_story
+{
+	my ($node, $run, $database) = @_;
+
+	return $node->safe_psql($database // 'postgres', <<SQL);
+SELECT concat_ws(' ', s.status,
+	(SELECT string_agg(l.state, ',' ORDER BY l.state) FROM ledger l WHERE l.run = $run),
+	(SELECT string_agg(c.sequence::text, ',' ORDER BY c.sequence) FROM cano.checkpoints c WHERE c.run_id = $run),
+	(SELECT count(*) FROM cano.attempts a WHERE a.run_id = $run))
+FROM cano.status($run) s
+SQL
+}
+
+# The run ends, and this became of it (by default: all went well, once).
+sub is_story
+{
+	my ($node, $run, $name, $story, $database) = @_;
+
+	wait_ended($node, $run, $database)
+	  or diag('the run has not ended: '
+		  . run_story($node, $run, $database));
+	return is(
+		run_story($node, $run, $database),
+		$story // 'completed a,b,c 0,1,2,3 0', $name);
+}
+
+# A lock that outlives sessions and crashes, until the gate is opened.
+sub close_gate
+{
+	my ($node, $database) = @_;
+
+	$node->safe_psql($database // 'postgres',
+		"BEGIN; LOCK TABLE gate; PREPARE TRANSACTION 'gate'");
+	return;
+}
+
+sub open_gate
+{
+	my ($node, $database) = @_;
+
+	$node->safe_psql($database // 'postgres', "COMMIT PREPARED 'gate'");
+	return;
+}
+
+# Wait until a worker's task waits there; returns its pid.
+sub wait_at_gate
+{
+	my ($node, $except) = @_;
+	my $pid = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'cano worker'"
+	  . " AND wait_event_type = 'Lock' AND pid <> " . ($except // 0);
+
+	$node->poll_query_until('postgres', "SELECT EXISTS ($pid)")
+	  or die 'no task came to the gate';
+	return $node->safe_psql('postgres', $pid);
+}
+
+# Wait until there are so many workers, of which "where" holds.
+sub count_workers
+{
+	my ($node, $count, $where) = @_;
+
+	return $node->poll_query_until('postgres',
+			"SELECT count(*) = $count FROM pg_stat_activity WHERE backend_type = 'cano worker' AND "
+		  . ($where // 'true'));
+}
+
+1;
