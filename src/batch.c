@@ -56,6 +56,7 @@ typedef struct CanoBatch
 	int64		only_run;
 	int			max_steps;
 	int			nruns;
+	int32		claimed_attempt;	/* of the first run */
 	CanoRun		runs[MAX_CLAIM];
 	CanoSettlement settlement;
 	instr_time	started;
@@ -104,6 +105,7 @@ static int	one_by_one = 0;
 
 /* A single job whose commit failed, and how; in TopMemoryContext. */
 static int64 failed_job = 0;
+static int32 failed_attempt = 0;
 static CanoError *failed_error = NULL;
 
 /* Commits of a single job lost in a row against other sessions. */
@@ -215,6 +217,7 @@ claim(CanoBatch *batch, CanoBatchResult *result)
 		cano_lane_backlog(batch->owner);
 	cano_window_close(&window);
 	MemoryContextSwitchTo(batch_context);
+	batch->claimed_attempt = batch->runs[0].attempt;
 	INSTR_TIME_SET_CURRENT(batch->started);
 }
 
@@ -250,7 +253,8 @@ run_through(CanoBatch *batch, CanoRun *run)
 		}
 		if (failed_job == run->job)
 		{
-			failure = failed_error;
+			if (failed_attempt == run->attempt)
+				failure = failed_error;
 			failed_job = 0;
 		}
 		cano_step_run(run, batch->steps > 0, failure, &step);
@@ -482,6 +486,7 @@ batch_failed(CanoBatch *batch, CanoBatchResult *result)
 		context = MemoryContextSwitchTo(TopMemoryContext);
 		failed_error = cano_error_copy(edata);
 		failed_job = batch->runs[0].job;
+		failed_attempt = batch->claimed_attempt;
 		MemoryContextSwitchTo(context);
 	}
 }
@@ -494,14 +499,13 @@ is_conflict(const ErrorData *edata)
 }
 
 /*
- * Runs of another server, or of a role that is not the one it was, wait for
- * somebody to adopt them.
+ * The runs of a copy (a restored dump, a subscriber) wait for somebody to
+ * adopt them: the original may still be running them.
  */
 static bool
 is_foreign(const CanoRun *run)
 {
-	return run->origin != (int64) GetSystemIdentifier() ||
-		strcmp(run->owner_name, GetUserNameFromId(GetUserId(), false)) != 0;
+	return run->origin != (int64) GetSystemIdentifier();
 }
 
 static double

@@ -40,11 +40,9 @@ typedef struct Candidate
 } Candidate;
 
 static void give_up_start(int slot);
-static void survey(TimestampTz now);
 static void survey_lane(CanoLane *lane, TimestampTz now, bool full);
 static bool waited_enough(CanoLane *lane, TimestampTz now);
 static void count_slots(void);
-static void start_workers(TimestampTz now);
 static int	take_slot(const CanoLaneKey *key, TimestampTz now);
 static bool start_worker(int slot);
 static void make_room(int wanted, TimestampTz now);
@@ -116,6 +114,7 @@ give_up_start(int index)
 		LWLockRelease(cano_shared->lock);
 		return;
 	}
+	slot->stamp = ++cano_shared->last_stamp;	/* now it cannot any more */
 	slot->failed = !slot->leave;
 	SpinLockAcquire(&slot->mutex);
 	slot->phase = gone ? CANO_PHASE_LEAVING : CANO_PHASE_BUSY;
@@ -124,27 +123,23 @@ give_up_start(int index)
 	cano_slot_release(index);
 }
 
-void
-cano_dispatch_workers(TimestampTz now)
-{
-	survey(now);
-	start_workers(now);
-}
-
 /*
  * One look at all lanes: send idle workers, collect the lanes that want
  * another one, and find out when to look again.
  */
-static void
-survey(TimestampTz now)
+void
+cano_dispatch_survey(TimestampTz now)
 {
 	HASH_SEQ_STATUS status;
 	CanoLane   *lane;
+	int			earlier = nworkers;
 	bool		full;
 
 	ncandidates = 0;
 	LWLockAcquire(cano_shared->lock, LW_EXCLUSIVE);
 	count_slots();
+	if (nworkers < earlier)
+		cano_launcher_place_freed();
 	full = nworkers >= Min(cano_max_workers, CANO_WORKER_SLOTS);
 	hash_seq_init(&status, cano_lanes);
 	while ((lane = hash_seq_search(&status)) != NULL)
@@ -253,12 +248,12 @@ compare_candidates(const void *a, const void *b)
 	return 0;
 }
 
-static void
-start_workers(TimestampTz now)
+void
+cano_dispatch_workers(TimestampTz now, bool scan_waits)
 {
 	int			limit = Min(cano_max_workers, CANO_WORKER_SLOTS);
 	bool		full = cano_launcher_is_refused(now);
-	int			waiting = 0;
+	int			waiting = scan_waits ? 1 : 0;
 
 	qsort(candidates, ncandidates, sizeof(Candidate), compare_candidates);
 	for (int i = 0; i < ncandidates; i++)
@@ -336,7 +331,7 @@ start_worker(int index)
 	};
 
 	if (cano_launcher_start("cano worker", "cano_worker_main", &arguments,
-					  sizeof(arguments), &starting[index], cano_now()))
+							sizeof(arguments), &starting[index], cano_now()))
 	{
 		starting_stamp[index] = slot->stamp;
 		return true;

@@ -13,7 +13,12 @@
 /* Notice the workers that ended before they attached to their slot. */
 extern void cano_dispatch_reap(TimestampTz now);
 
-/* Send idle workers and start new ones, where work is due. */
-extern void cano_dispatch_workers(TimestampTz now);
+/* Look at all lanes: send idle workers, find out who wants new ones. */
+extern void cano_dispatch_survey(TimestampTz now);
+
+/*
+ * Start those; where there is no room, for them or for a scan, make some.
+ */
+extern void cano_dispatch_workers(TimestampTz now, bool scan_waits);
 
 #endif							/* CANO_DISPATCH_H */

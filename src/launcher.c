@@ -44,7 +44,8 @@
 #include "shmem.h"
 
 #define SECONDS(n)			(INT64CONST(n) * USECS_PER_SEC)
-#define LONGEST_WAIT		SECONDS(60) /* the clock may be set meanwhile */
+#define LONGEST_WAIT_MS		60000L	/* the clock may be set meanwhile */
+#define REFUSAL_OVER		SECONDS(60)
 #define SCAN_PAUSE			(SECONDS(1) / 5)	/* between two of one database */
 
 /* A database to be scanned, or that was a moment ago. */
@@ -64,8 +65,9 @@ static void want_all_databases(void);
 static void want_scan(Oid database);
 static void take_requests(void);
 static void end_scans(void);
-static void start_scans(TimestampTz now);
+static bool start_scans(TimestampTz now);
 static bool start_scan(PendingScan *pending, TimestampTz now);
+static void report_refusal(bool refused, TimestampTz now);
 
 /* Handles of the scans that this launcher started and has not seen end. */
 static BackgroundWorkerHandle *scanning[CANO_SCANS];
@@ -76,8 +78,6 @@ static List *pending_scans = NIL;
 static TimestampTz next_pass;
 
 /* While the postmaster refuses to start more processes. */
-static bool refused = false;
-static int	refusals = 0;
 static TimestampTz refused_until = DT_NOBEGIN;
 
 void
@@ -110,7 +110,9 @@ cano_launcher_main(Datum arg)
 
 	for (;;)
 	{
-		long		timeout;
+		TimestampTz until;
+		long		timeout = -1;
+		int			events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
 
 		/* Not 0: the postmaster would never start it again. */
 		if (ShutdownRequestPending)
@@ -125,10 +127,14 @@ cano_launcher_main(Datum arg)
 			enabled = cano_enabled;
 		}
 
-		timeout = TimestampDifferenceMilliseconds(cano_now(), pass());
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 timeout, PG_WAIT_EXTENSION);
+		until = pass();
+		if (until != DT_NOEND)
+		{
+			timeout = TimestampDifferenceMilliseconds(cano_now(), until);
+			timeout = Min(timeout, LONGEST_WAIT_MS);
+			events |= WL_TIMEOUT;
+		}
+		(void) WaitLatch(MyLatch, events, timeout, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 	}
 }
@@ -174,15 +180,17 @@ static TimestampTz
 pass(void)
 {
 	TimestampTz now = cano_now();
+	bool		scan_waits;
 
-	next_pass = now + LONGEST_WAIT;
+	next_pass = DT_NOEND;
 	take_requests();
 	end_scans();
 	cano_dispatch_reap(now);
 	if (cano_enabled)
 	{
-		start_scans(now);
-		cano_dispatch_workers(now);
+		cano_dispatch_survey(now);
+		scan_waits = start_scans(now);
+		cano_dispatch_workers(now, scan_waits);
 	}
 	return next_pass;
 }
@@ -280,6 +288,7 @@ end_scans(void)
 	foreach(cell, pending_scans)
 	{
 		PendingScan *pending = lfirst(cell);
+		CanoLaneKey key = {.database = pending->database};
 		int			index = pending->running;
 		pid_t		pid;
 
@@ -296,7 +305,7 @@ end_scans(void)
 			scan->database = InvalidOid;
 			LWLockRelease(cano_shared->lock);
 
-			if (scan->succeeded || cano_launcher_is_gone(&(CanoLaneKey) {pending->database}))
+			if (scan->succeeded || cano_launcher_is_gone(&key))
 			{
 				if (!scan->succeeded)
 					cano_scan_forget_marks(pending->database);
@@ -319,7 +328,8 @@ end_scans(void)
 	}
 }
 
-static void
+/* True when one waits because no more processes can be started. */
+static bool
 start_scans(TimestampTz now)
 {
 	ListCell   *cell;
@@ -333,8 +343,9 @@ start_scans(TimestampTz now)
 		if (pending->not_before > now)
 			cano_launcher_be_back(pending->not_before);
 		else if (pending->wanted && !start_scan(pending, now))
-			return;
+			return cano_launcher_is_refused(now);
 	}
+	return false;
 }
 
 /* False when no more can be started now. */
@@ -367,7 +378,7 @@ start_scan(PendingScan *pending, TimestampTz now)
 		return false;
 
 	if (!cano_launcher_start("cano scan", "cano_scan_main", &arguments,
-					   sizeof(arguments), &scanning[arguments.scan], now))
+							 sizeof(arguments), &scanning[arguments.scan], now))
 	{
 		LWLockAcquire(cano_shared->lock, LW_EXCLUSIVE);
 		scan->database = InvalidOid;
@@ -391,10 +402,16 @@ cano_launcher_back_at(void)
 	return next_pass;
 }
 
+void
+cano_launcher_place_freed(void)
+{
+	refused_until = DT_NOBEGIN;
+}
+
 bool
 cano_launcher_is_refused(TimestampTz now)
 {
-	if (!refused || refused_until <= now)
+	if (refused_until <= now)
 		return false;
 	cano_launcher_be_back(refused_until);
 	return true;
@@ -406,8 +423,8 @@ cano_launcher_is_refused(TimestampTz now)
  */
 bool
 cano_launcher_start(const char *name, const char *function,
-			  const void *arguments, size_t size,
-			  BackgroundWorkerHandle **handle, TimestampTz now)
+					const void *arguments, size_t size,
+					BackgroundWorkerHandle **handle, TimestampTz now)
 {
 	BackgroundWorker worker = {0};
 	MemoryContext context;
@@ -431,27 +448,44 @@ cano_launcher_start(const char *name, const char *function,
 	started = RegisterDynamicBackgroundWorker(&worker, handle);
 	MemoryContextSwitchTo(context);
 
-	if (!started)
+	report_refusal(!started, now);
+	return started;
+}
+
+/*
+ * On a busy server refusals come and go: they are over when there has been
+ * none for a while.
+ */
+static void
+report_refusal(bool refused, TimestampTz now)
+{
+	static bool warned = false;
+	static int	refusals = 0;	/* in a row */
+	static TimestampTz last_refused = DT_NOBEGIN;
+
+	if (refused)
 	{
-		if (!refused)
+		if (!warned)
 			ereport(WARNING,
 					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 					 errmsg("could not start a background worker for cano"),
 					 errdetail("All background worker processes that \"max_worker_processes\" allows are in use."),
 					 errhint("Increase \"max_worker_processes\", or lower \"cano.max_workers\".")));
-		refused = true;
+		warned = true;
+		last_refused = now;
 		refused_until = now + Min(SECONDS(10),
 								  (SECONDS(1) / 4) << Min(refusals, 6));
 		refusals++;
 		cano_launcher_be_back(refused_until);
-		return false;
+		return;
 	}
-	if (refused)
+	refusals = 0;
+	if (warned && last_refused + REFUSAL_OVER <= now)
+	{
+		warned = false;
 		ereport(LOG,
 				(errmsg("background workers for cano can be started again")));
-	refused = false;
-	refusals = 0;
-	return true;
+	}
 }
 
 /* Is there no such database, or no such role (if one is given)? */

@@ -31,6 +31,9 @@ extern bool cano_launcher_start(const char *name, const char *function,
 								TimestampTz now);
 extern bool cano_launcher_is_refused(TimestampTz now);
 
+/* One of ours ended: there may be a place again. */
+extern void cano_launcher_place_freed(void);
+
 /* Is there no such database, or no such role (if one is given)? */
 extern bool cano_launcher_is_gone(const CanoLaneKey *key);
 

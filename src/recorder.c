@@ -35,13 +35,13 @@
 #define FLIGHT_MAGIC	UINT64CONST(0x746867696c66636e)
 #define FLIGHT_VERSION	1
 
-typedef enum FlightPhase
+enum
 {
 	FLIGHT_IDLE,
 	FLIGHT_RUNNING,
 	FLIGHT_COLLATERAL,			/* somebody else crashed the server */
 	FLIGHT_ORDERLY				/* somebody else ended this process */
-} FlightPhase;
+};
 
 typedef union FlightHeader
 {

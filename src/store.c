@@ -64,8 +64,8 @@ static CanoStatement promote = {
 	"		FOR UPDATE SKIP LOCKED))" \
 	"	RETURNING " JOB_COLUMNS ")" \
 	" SELECT c.run, c.id, c.priority, c.duty, c.state, c.attempt, c.sequence," \
-	"	c.started_at, c.data, r.definition, r.origin, r.owner_name," \
-	"	r.max_attempts, r.key, r.input, r.headers," \
+	"	c.started_at, c.data, r.definition, r.origin, r.max_attempts," \
+	"	r.key, r.input, r.headers," \
 	"	(SELECT x.crashes FROM cano._crash x WHERE x.job = c.id)" \
 	" FROM claimed c JOIN cano._run r ON r.id = c.run" \
 	" ORDER BY c.priority, c.id"
@@ -213,7 +213,6 @@ load_run(CanoRun *run, int row)
 	run->data = jsonb_column(row, n++);
 	run->definition_id = DatumGetInt64(column(row, n++, &isnull));
 	run->origin = DatumGetInt64(column(row, n++, &isnull));
-	run->owner_name = pstrdup(NameStr(*DatumGetName(column(row, n++, &isnull))));
 	run->max_attempts = DatumGetInt32(column(row, n++, &isnull));
 	run->key = text_column(row, n++);
 	run->input = jsonb_column(row, n++);

@@ -41,7 +41,6 @@ typedef struct CanoRun
 	int64		definition_id;
 	const CanoDefinition *definition;
 	int64		origin;
-	const char *owner_name;
 	int32		max_attempts;	/* 0 = the state's */
 	const char *key;			/* or NULL */
 	Jsonb	   *input;

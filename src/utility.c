@@ -70,7 +70,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString,
 				DestReceiver *dest, QueryCompletion *qc)
 {
 	ProcessUtility_hook_type next = previous_hook ? previous_hook :
-		standard_ProcessUtility;
+	standard_ProcessUtility;
 	Node	   *statement = pstmt->utilityStmt;
 	NodeTag		tag = nodeTag(statement);
 	Oid			database = InvalidOid;
@@ -90,9 +90,9 @@ process_utility(PlannedStmt *pstmt, const char *queryString,
 
 	if (OidIsValid(database))
 	{
-		cano_hold_begin(database);
 		PG_TRY();
 		{
+			cano_hold_begin(database);
 			next(pstmt, queryString, readOnlyTree, context, params, queryEnv,
 				 dest, qc);
 			if (tag == T_DropdbStmt)

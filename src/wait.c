@@ -107,6 +107,12 @@ wait_for(int64 run, TimestampTz until, bool commits)
 					 errmsg("cannot wait for run " INT64_FORMAT " in the transaction that submitted it",
 							run),
 					 errhint("Commit first: the run begins when its submission commits.")));
+		if (IsolationUsesXactSnapshot())
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cannot wait for run " INT64_FORMAT " in a transaction that does not see later commits",
+							run),
+					 errhint("Use isolation level READ COMMITTED.")));
 
 		now = GetCurrentTimestamp();
 		if (now >= until)

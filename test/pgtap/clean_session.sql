@@ -42,7 +42,7 @@ BEGIN
 		'prepared statement', EXISTS (SELECT FROM pg_catalog.pg_prepared_statements AS p WHERE p.name = 'left_statement'),
 		'cursor', EXISTS (SELECT FROM pg_catalog.pg_cursors AS c WHERE c.name IN ('left_cursor', 'left_open')),
 		'advisory lock', EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.locktype = 'advisory' AND l.classid = 4242
-			AND l.pid = pg_catalog.pg_backend_pid()),
+			AND l.objid = 1 AND l.pid = pg_catalog.pg_backend_pid()),
 		'role', current_user::text);
 END $$;
 SELECT cano.define('t_clean.flow',
