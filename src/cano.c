@@ -13,6 +13,7 @@
 #include "function.h"
 #include "guc.h"
 #include "launcher.h"
+#include "scrub.h"
 #include "shmem.h"
 #include "utility.h"
 #include "window.h"
@@ -27,6 +28,7 @@ _PG_init(void)
 	cano_guc_init();
 	cano_window_init();
 	cano_function_init();
+	cano_scrub_init();
 	cano_utility_init();
 
 	/* Without preload there are no workers; sessions can still work. */

@@ -44,6 +44,7 @@ static bool has_slot(const CanoLane *lane);
 static void register_callback(void);
 static void transaction_ended(XactEvent event, void *arg);
 static void tell_lanes(void);
+static ConditionVariable *bucket(int64 run);
 
 /* In TopTransactionContext. */
 static List *pending = NIL;

@@ -78,7 +78,7 @@ SELECT is(pg_temp.status(:run), 'failed', 'test_single_task_panic_caught: the wo
 CREATE FUNCTION t_execution.slow() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM nextval('t_execution.slow_calls');
-	PERFORM pg_sleep(30);
+	PERFORM pg_sleep(30); -- lasts: until interrupted
 END $$;
 SELECT cano.define('t_execution.attempt_timeout',
 	cano.task('a', 't_execution.slow', next => 'done', timeout => '20 ms', retry => cano.fixed(1, '0')),

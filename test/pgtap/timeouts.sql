@@ -16,15 +16,15 @@ BEGIN
 		SET statement_timeout = 0;
 	ELSIF how = 'traps' THEN
 		BEGIN
-			PERFORM pg_sleep(30);
+			PERFORM pg_sleep(30); -- lasts: until interrupted
 		EXCEPTION WHEN query_canceled THEN
 			RETURN 'got away';
 		END;
 	END IF;
-	PERFORM pg_sleep(30);
+	PERFORM pg_sleep(30); -- lasts: until interrupted
 	RETURN 'never';
 END $$;
-CREATE FUNCTION t_timeout.nap() RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(0.3)';
+CREATE FUNCTION t_timeout.nap() RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(0.3)'; -- lasts: longer than the limit of the state before
 SELECT cano.define('t_timeout.once',
 	cano.task('a', 't_timeout.body', next => 'b', timeout => '100 ms', retry => cano.none()),
 	cano.task('b', 't_timeout.nap', next => 'end'), cano.exit('end')) AS v \gset
@@ -74,6 +74,16 @@ CALL cano.work();
 SELECT is(current_setting('statement_timeout'), '1min', 'the session''s own statement_timeout is as before');
 RESET statement_timeout;
 
+-- routers
+CREATE FUNCTION t_timeout.dawdles() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_sleep(30); RETURN 'end'; END $$; -- lasts: until interrupted
+SELECT cano.define('t_timeout.router', cano.router('r', 't_timeout.dawdles', timeout => '50 ms', retry => cano.none()),
+	cano.exit('end')) AS v \gset
+SELECT cano.submit('t_timeout.router') AS run \gset
+CALL cano.work();
+SELECT is(pg_temp.error(:run, 'category'), 'timeout', 'a router has a limit as well');
+SELECT is(pg_temp.error(:run, 'state'), 'r', 'and the error names it');
+
 -- an interruption that is not ours
 CREATE FUNCTION t_timeout.cancels_itself(attempt int) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -84,19 +94,11 @@ SELECT cano.define('t_timeout.raised',
 	cano.task('a', 't_timeout.cancels_itself', next => 'end', timeout => '1 min', retry => cano.fixed(1, '0')),
 	cano.exit('end')) AS v \gset
 SELECT cano.submit('t_timeout.raised') AS run \gset
+\set ON_ERROR_STOP 0
 CALL cano.work();
+\set ON_ERROR_STOP 1
 SELECT is(pg_temp.status(:run), 'completed', 'query_canceled raised by the task itself is an ordinary error');
 SELECT is((SELECT sqlstate FROM cano.attempts WHERE run_id = :run), '57014', 'and recorded as such');
-
--- routers
-CREATE FUNCTION t_timeout.dawdles() RETURNS text LANGUAGE plpgsql AS $$
-BEGIN PERFORM pg_sleep(30); RETURN 'end'; END $$;
-SELECT cano.define('t_timeout.router', cano.router('r', 't_timeout.dawdles', timeout => '50 ms', retry => cano.none()),
-	cano.exit('end')) AS v \gset
-SELECT cano.submit('t_timeout.router') AS run \gset
-CALL cano.work();
-SELECT is(pg_temp.error(:run, 'category'), 'timeout', 'a router has a limit as well');
-SELECT is(pg_temp.error(:run, 'state'), 'r', 'and the error names it');
 
 SELECT * FROM finish();
 DROP SCHEMA t_timeout CASCADE;

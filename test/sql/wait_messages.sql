@@ -10,7 +10,7 @@ END $$;
 CREATE FUNCTION wait_messages.verdict(how text) RETURNS cano.outcome LANGUAGE sql RETURN
 	CASE how WHEN 'failed' THEN cano.failed('not possible', '{"left": 0}') WHEN 'cancelled' THEN cano.cancelled('called off')
 	ELSE cano.next(how) END;
-CREATE FUNCTION wait_messages.slow() RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(60)';
+CREATE FUNCTION wait_messages.slow() RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(60)'; -- lasts: until interrupted
 CREATE FUNCTION wait_messages.wanting(something integer) RETURNS void LANGUAGE sql AS '';
 -- A workflow of one state, whose run is in the variable "run".
 CREATE FUNCTION wait_messages.submit(run text, input jsonb, retry jsonb DEFAULT cano.none(), timeout interval DEFAULT NULL)

@@ -31,7 +31,7 @@ is_story($node, submit($node, q{'three'}, role => 'clerk'),
 is_story($node, submit($node, q{'three'}, database => 'other'),
 	'and another database', undef, 'other');
 is( $node->safe_psql('postgres',
-		"SELECT string_agg(datname || '.' || usename, ' ' ORDER BY 1) FROM (SELECT datname, usename FROM pg_stat_activity WHERE backend_type = 'cano worker' ORDER BY 1, 2) w"
+		"SELECT string_agg(datname || '.' || usename, ' ' ORDER BY datname, usename) FROM pg_stat_activity WHERE backend_type = 'cano worker'"
 	),
 	'other.worker postgres.clerk postgres.worker',
 	'one worker for each role and database');

@@ -10,7 +10,7 @@ use lib $FindBin::RealBin;
 use CanoServer;
 use Test::More;
 
-my $node = new_server('terminated');
+my $node = new_server('terminated', "cano.workers_per_role = 1\n");
 use_database($node, 'postgres');
 
 sub terminate

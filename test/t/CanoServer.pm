@@ -24,7 +24,7 @@ shared_preload_libraries = 'cano'
 restart_after_crash = on
 max_worker_processes = 24
 max_prepared_transactions = 5
-log_min_messages = log
+log_min_messages = warning
 log_statement = none
 CONF
 	$node->start;

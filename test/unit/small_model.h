@@ -1,0 +1,152 @@
+/*-------------------------------------------------------------------------
+ *
+ * small_model.h
+ *	  One small workflow with a state of each sort, and words to try it.
+ *
+ * Shared by the unit tests of the decision core.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SMALL_MODEL_H
+#define SMALL_MODEL_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdint.h>
+
+#include "../../src/fsm.h"
+#include "../../src/retry.h"
+
+enum
+{
+	PLAIN, STRICT, LAST, FREE, ROUTE, FREE_ROUTE, NAP, ASKED_NAP,
+	DONE, BROKEN, CALLED_OFF, NSTATES
+};
+
+static const int strict_targets[] = {PLAIN, DONE, LAST};
+static const int route_targets[] = {PLAIN, ROUTE};
+
+static CanoState states[NSTATES];
+static CanoModel model = {.nstates = NSTATES, .start = PLAIN, .states = states};
+static CanoPosition position;
+
+static inline void
+state(int index, const char *name, CanoKind kind, int next)
+{
+	CanoState	it = {
+		.name = name,
+		.kind = kind,
+		.next = next,
+		.anywhere = true,
+		.retry = cano_retry_none(),
+		.calls = kind == CANO_KIND_TASK || kind == CANO_KIND_ROUTER
+	};
+
+	states[index] = it;
+}
+
+static inline int
+setup(void **unused)
+{
+	state(PLAIN, "plain", CANO_KIND_TASK, STRICT);
+	state(STRICT, "strict", CANO_KIND_TASK, LAST);
+	states[STRICT].anywhere = false;
+	states[STRICT].targets = strict_targets;
+	states[STRICT].ntargets = 2;	/* "last" is allowed as next only */
+	state(LAST, "last", CANO_KIND_TASK, DONE);
+	state(FREE, "free", CANO_KIND_TASK, CANO_NO_STATE);
+	state(ROUTE, "route", CANO_KIND_ROUTER, CANO_NO_STATE);
+	states[ROUTE].anywhere = false;
+	states[ROUTE].targets = route_targets;
+	states[ROUTE].ntargets = 2;
+	state(FREE_ROUTE, "free route", CANO_KIND_ROUTER, CANO_NO_STATE);
+	state(NAP, "nap", CANO_KIND_TIMER, LAST);
+	state(ASKED_NAP, "asked nap", CANO_KIND_TIMER, LAST);
+	states[ASKED_NAP].calls = true;
+	state(DONE, "done", CANO_KIND_EXIT, CANO_NO_STATE);
+	state(BROKEN, "broken", CANO_KIND_EXIT, CANO_NO_STATE);
+	states[BROKEN].ending = CANO_FAILED;
+	state(CALLED_OFF, "called off", CANO_KIND_EXIT, CANO_NO_STATE);
+	states[CALLED_OFF].ending = CANO_CANCELLED;
+
+	position = (CanoPosition)
+	{
+		.state = PLAIN, .attempt = 1, .max_crashes = 3
+	};
+	return 0;
+}
+
+static inline CanoDecision
+decide(int in, CanoEvent event)
+{
+	position.state = in;
+	return cano_fsm_decide(&model, &position, &event);
+}
+
+static inline CanoDecision
+next(int in, const char *target, int64_t delay_us)
+{
+	return decide(in, (CanoEvent)
+				  {
+					  .what = CANO_SAID_NEXT,.target = target,.delay_us = delay_us
+				  });
+}
+
+static inline CanoDecision
+happen(int in, CanoHappened what)
+{
+	return decide(in, (CanoEvent)
+				  {
+					  .what = what
+				  });
+}
+
+static inline CanoDecision
+raise_error(int in, const char *sqlstate, CanoCategory category)
+{
+	return decide(in, (CanoEvent)
+				  {
+					  .what = CANO_ATTEMPT_FAILED,.sqlstate = sqlstate,
+					  .category = category
+				  });
+}
+
+static inline CanoDecision
+task_error(int in, const char *sqlstate)
+{
+	return raise_error(in, sqlstate, CANO_CAT_TASK_EXECUTION);
+}
+
+static inline CanoDecision
+crash(int in, int crashes)
+{
+	return decide(in, (CanoEvent)
+				  {
+					  .what = CANO_CRASHED,.crashes = crashes
+				  });
+}
+
+#define assert_goes(d, to) do { \
+	CanoDecision d_ = (d); \
+	assert_int_equal(d_.verb, CANO_GO); \
+	assert_int_equal(d_.state, (to)); \
+	assert_int_equal(d_.duty, CANO_DUTY_ENTER); \
+	assert_int_equal(d_.attempt, 1); \
+	assert_true(d_.keep); \
+	assert_false(d_.failed_attempt); \
+} while (0)
+
+#define assert_ends(d, how, why, cat) do { \
+	CanoDecision d_ = (d); \
+	assert_int_equal(d_.verb, CANO_END); \
+	assert_int_equal(d_.ending, (how)); \
+	assert_int_equal(d_.fault, (why)); \
+	assert_int_equal(d_.category, (cat)); \
+} while (0)
+
+#define T(name) cmocka_unit_test_setup(name, setup)
+
+#endif							/* SMALL_MODEL_H */
