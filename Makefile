@@ -11,7 +11,7 @@ OBJS = $(addprefix src/, \
 	window.o worker.o)
 
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
-	-Wno-sign-compare -Wno-clobbered \
+	-Wno-sign-compare -Wno-clobbered -DCANO_VERSION='"$(EXTVERSION)"' \
 	$(if $(WERROR),-Werror) $(if $(ASSERTS),-DUSE_ASSERT_CHECKING -DCANO_DEBUG_POINTS)
 
 SQL_PARTS = $(addprefix sql/, 00_header.sql 10_tables.sql 20_types.sql \

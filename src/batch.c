@@ -456,20 +456,25 @@ settle(CanoBatch *batch)
 static void
 batch_failed(CanoBatch *batch, CanoBatchResult *result)
 {
-	MemoryContext context = MemoryContextSwitchTo(batch_context);
-	ErrorData  *edata = CopyErrorData();
 	bool		alone = batch->nruns == 1 && batch->steps == 1;
+	ErrorData  *edata;
 
-	MemoryContextSwitchTo(context);
+	MemoryContextSwitchTo(batch_context);
+	edata = CopyErrorData();
 	if (cano_txn_is_session() &&
-		(!batch->committing || edata->sqlerrcode == ERRCODE_QUERY_CANCELED))
-		PG_RE_THROW();
+		(!batch->committing || cano_txn_was_cancelled(edata)))
+	{
+		FlushErrorState();
+		cano_txn_unwind();
+		ReThrowError(edata);
+	}
 
 	HOLD_INTERRUPTS();
 	if (!batch->committing)
 		EmitErrorReport();
 	FlushErrorState();
 	cano_txn_abort();
+	MemoryContextSwitchTo(batch_context);
 	RESUME_INTERRUPTS();
 
 	claim_limit = 1;
@@ -483,11 +488,11 @@ batch_failed(CanoBatch *batch, CanoBatchResult *result)
 	else if (alone && !(is_conflict(edata) && ++conflicts <= MAX_CONFLICTS))
 	{
 		conflicts = 0;
-		context = MemoryContextSwitchTo(TopMemoryContext);
+		MemoryContextSwitchTo(TopMemoryContext);
 		failed_error = cano_error_copy(edata);
+		failed_error->category = CANO_CAT_TASK_EXECUTION;
 		failed_job = batch->runs[0].job;
 		failed_attempt = batch->claimed_attempt;
-		MemoryContextSwitchTo(context);
 	}
 }
 

@@ -99,6 +99,9 @@ static void convert(const CanoFunction *function, CanoCallPlan *plan,
 static bool is_converted(const CanoParameter *parameter);
 static void binding_error(void *arg);
 
+/* Has the task itself been reached since cano_call_mark()? */
+static bool in_body = false;
+
 void
 cano_call(CanoFunction *function, CanoUse use, const CanoBinding *binding,
 		  TimestampTz now, MemoryContext context, CanoReturn *result)
@@ -131,7 +134,14 @@ cano_call(CanoFunction *function, CanoUse use, const CanoBinding *binding,
 void
 cano_call_mark(void)
 {
+	in_body = false;
 	cano_scrub_begin();
+}
+
+bool
+cano_call_in_body(void)
+{
+	return in_body;
 }
 
 bool
@@ -172,6 +182,7 @@ call_function(CanoFunction *function, CanoUse use, const CanoBinding *binding,
 
 	error_context_stack = callback.previous;
 
+	in_body = true;
 	datum = ExecEvalExprSwitchContext(plan->state, plan->econtext, &isnull);
 	cano_returned_take(function, use, datum, isnull, &plan->to_jsonb, now,
 					   context, result);

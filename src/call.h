@@ -70,6 +70,12 @@ extern void cano_call(CanoFunction *function, CanoUse use,
 extern void cano_call_mark(void);
 
 /*
+ * Did an error since the mark come from the task itself, not from finding
+ * the function or binding its parameters?
+ */
+extern bool cano_call_in_body(void);
+
+/*
  * Put the session back as it was before the task: cursors, prepared
  * statements, temporary objects, session advisory locks, and in a worker
  * sequence caches and the random seed.  (Settings and role are restored by

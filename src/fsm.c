@@ -284,7 +284,9 @@ cano_fsm_max_attempts(const CanoModel *model, const CanoPosition *position)
 
 	if (position->max_attempts > 0)
 		return position->max_attempts;
-	return retry->policy == CANO_RETRY_NONE ? 1 : retry->retries + 1;
+	if (retry->policy == CANO_RETRY_NONE)
+		return 1;
+	return retry->retries < INT32_MAX ? retry->retries + 1 : INT32_MAX;
 }
 
 static bool

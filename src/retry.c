@@ -42,6 +42,8 @@ cano_retry_default(int32_t retries)
 int64_t
 cano_retry_delay_ms(const CanoRetry *retry, int32_t failed, double random)
 {
+	double		multiplier = retry->multiplier;
+	double		jitter = isnan(retry->jitter) ? 0.0 : retry->jitter;
 	double		delay;
 
 	if (retry->policy == CANO_RETRY_NONE || retry->base_ms <= 0)
@@ -49,10 +51,12 @@ cano_retry_delay_ms(const CanoRetry *retry, int32_t failed, double random)
 	if (retry->policy == CANO_RETRY_FIXED)
 		return retry->base_ms < MAX_DELAY_MS ? retry->base_ms : MAX_DELAY_MS;
 
-	delay = (double) retry->base_ms * pow(retry->multiplier, failed);
+	if (!isfinite(multiplier) || multiplier <= 0.0)
+		multiplier = 1.0;
+	delay = (double) retry->base_ms * pow(multiplier, failed);
 	if (!(delay < (double) retry->max_ms))	/* also when it overflowed */
 		delay = (double) retry->max_ms;
-	delay = floor(delay * (1.0 + retry->jitter * random));
+	delay = floor(delay * (1.0 + jitter * random));
 
 	if (!(delay >= 1.0))
 		return 1;

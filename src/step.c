@@ -33,16 +33,31 @@
 /* How often a deadlock or serialization failure is tried again at once. */
 #define AT_ONCE		5
 
+/* What a task's call must leave as it found it. */
+typedef struct Surroundings
+{
+	MemoryContext context;
+	ResourceOwner owner;
+	TimestampTz lock_timer;
+	int			lock_timeout;
+	int			guc_level;
+} Surroundings;
+
 static void call_task(const CanoRun *run, bool holding, CanoStep *step);
 static bool try_task(const CanoRun *run, bool holding, bool last, CanoStep *step);
+static void enter_task(const CanoRun *run, bool holding, const CanoStep *step,
+					   Surroundings *around);
+static void leave_task(const Surroundings *around, CanoStep *step);
 static void call_function(const CanoRun *run, CanoStep *step);
-static void attempt_failed(const CanoRun *run, ErrorData *edata, CanoStep *step);
+static void attempt_failed(const CanoRun *run, const ErrorData *edata,
+						   bool timed_out, CanoStep *step);
 static void decide(const CanoRun *run, CanoHappened what, CanoStep *step);
 static void take_output(const CanoRun *run, CanoStep *step);
 static bool lock_timer_fired(TimestampTz before);
 static bool is_conflict(const CanoError *error);
 static int64 attempt_limit(const CanoRun *run);
 static CanoUse use_of(CanoKind kind);
+static const char *outcome_name(CanoHappened said);
 
 void
 cano_step_run(const CanoRun *run, bool holding, const CanoError *failure,
@@ -88,37 +103,24 @@ call_task(const CanoRun *run, bool holding, CanoStep *step)
 static bool
 try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 {
-	const CanoStateExtra *extra = &run->definition->extra[run->state];
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	TimestampTz lock_timer = get_timeout_finish_time(LOCK_TIMEOUT);
-	int			lock_timeout = LockTimeout;
-	int			guc_level = NewGUCNestLevel();
 	CanoCurrent current = {
 		.run = run->id,
 		.workflow = run->definition->workflow,
 		.state = run->state_name,
 		.attempt = run->attempt,
+		.idempotency_key = psprintf(INT64_FORMAT ":" INT64_FORMAT ":%s",
+									run->id, run->sequence, run->state_name),
 		.data = run->data
 	};
-	volatile bool undo = false;
+	Surroundings around;
+	ErrorData  *volatile cancelled = NULL;
+	volatile bool late = false;
 
 	memset(&step->said, 0, sizeof(step->said));
 	step->error = NULL;
 	step->data = run->data;
 	step->started_at = cano_now();
-	current.idempotency_key = psprintf(INT64_FORMAT ":" INT64_FORMAT ":%s",
-									   run->id, run->sequence, run->state_name);
-	if (!cano_txn_is_session())
-		SetCurrentStatementStartTimestamp();
-	cano_slot_begin(run->id, run->definition->workflow, run->state_name,
-					extra->run->name, run->attempt, step->started_at);
-	cano_recorder_begin(run->job, run->id);
-	cano_call_mark();
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	if (holding)
-		LockTimeout = 1;
+	enter_task(run, holding, step, &around);
 
 	PG_TRY();
 	{
@@ -126,63 +128,88 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		(void) cano_context_set(&current);
 		cano_attempt_start(attempt_limit(run));
 		call_function(run, step);
-		if (cano_attempt_stop())
+		late = cano_attempt_stop();
+		if (late)
 			ereport(ERROR,
-					(errcode(cano_errcode(CANO_CAT_TIMEOUT)),
-					 errmsg("attempt ran longer than its time limit")));
+					(errcode(ERRCODE_QUERY_CANCELED),
+					 errmsg("canceling statement due to its attempt's timeout")));
 		CANO_POINT("step-after-call");
 		decide(run, step->said.what, step);
 		if (step->decision.keep)
 			take_output(run, step);
-		undo = !step->decision.keep;
 		CANO_POINT("step-decided");
 	}
 	PG_CATCH();
 	{
+		bool		timed_out = cano_attempt_stop() || late;
 		ErrorData  *edata;
-		bool		timed_out = cano_attempt_stop();
 
-		MemoryContextSwitchTo(context);
+		MemoryContextSwitchTo(around.context);
 		edata = CopyErrorData();
-
-		/* Somebody cancels the session's own statement, not the task. */
-		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED && !timed_out &&
-			cano_txn_is_session())
-		{
-			(void) cano_context_set(NULL);
-			cano_recorder_end();
-			cano_slot_end();
-			LockTimeout = lock_timeout;
-			PG_RE_THROW();
-		}
 		FlushErrorState();
-		if (timed_out)
-			edata->sqlerrcode = cano_errcode(CANO_CAT_TIMEOUT);
-		attempt_failed(run, edata, step);
-		undo = true;
+		if (cano_txn_is_session() && !timed_out && cano_txn_was_cancelled(edata))
+			cancelled = edata;
+		attempt_failed(run, edata, timed_out, step);
 	}
 	PG_END_TRY();
 
 	(void) cano_context_set(NULL);
 	if (holding &&
-		(lock_timer_fired(lock_timer) ||
+		(lock_timer_fired(around.lock_timer) ||
 		 (step->error && is_conflict(step->error))))
-		step->separate = undo = true;
+		step->separate = true;
+	leave_task(&around, step);
 
-	if (undo)
+	/* Somebody cancelled the session's own statement, not the task. */
+	if (cancelled != NULL)
+		ReThrowError(cancelled);
+	return step->separate || last || !step->error || !is_conflict(step->error);
+}
+
+/*
+ * Everything up to and including the beginning of the subtransaction.
+ */
+static void
+enter_task(const CanoRun *run, bool holding, const CanoStep *step,
+		   Surroundings *around)
+{
+	around->context = CurrentMemoryContext;
+	around->owner = CurrentResourceOwner;
+	around->lock_timer = get_timeout_finish_time(LOCK_TIMEOUT);
+	around->lock_timeout = LockTimeout;
+	around->guc_level = NewGUCNestLevel();
+
+	if (!cano_txn_is_session())
+		SetCurrentStatementStartTimestamp();
+	cano_slot_begin(run->id, run->definition->workflow, run->state_name,
+					run->definition->extra[run->state].run->name,
+					run->attempt, step->started_at);
+	cano_recorder_begin(run->job, run->id);
+	cano_call_mark();
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(around->context);
+	if (holding)
+		LockTimeout = 1;
+}
+
+/*
+ * Keep or undo what the task did, and put the session back as it was.
+ */
+static void
+leave_task(const Surroundings *around, CanoStep *step)
+{
+	if (step->separate || !step->decision.keep)
 		RollbackAndReleaseCurrentSubTransaction();
 	else
 		ReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	MemoryContextSwitchTo(around->context);
+	CurrentResourceOwner = around->owner;
 	step->last = !cano_call_scrub();
-	AtEOXact_GUC(false, guc_level);
-	LockTimeout = lock_timeout;
+	AtEOXact_GUC(false, around->guc_level);
+	LockTimeout = around->lock_timeout;
 	cano_recorder_end();
 	cano_slot_end();
 	step->ended_at = cano_now();
-
-	return step->separate || last || !step->error || !is_conflict(step->error);
 }
 
 static void
@@ -207,21 +234,30 @@ call_function(const CanoRun *run, CanoStep *step)
 }
 
 /*
- * Turn a caught error into the attempt's.
+ * Turn a caught error into the attempt's.  What the body of the task raises
+ * is the task's, even under a SQLSTATE of ours.
  */
 static void
-attempt_failed(const CanoRun *run, ErrorData *edata, CanoStep *step)
+attempt_failed(const CanoRun *run, const ErrorData *edata, bool timed_out,
+			   CanoStep *step)
 {
 	const CanoStateExtra *extra = &run->definition->extra[run->state];
+	CanoError  *error = cano_error_copy(edata);
 
-	step->error = cano_error_copy(edata);
-	if (step->error->category == CANO_CAT_TIMEOUT)
-		step->error->message = psprintf("task \"%s\" of state \"%s\" ran longer than " INT64_FORMAT " ms",
-										extra->run->name, run->state_name,
-										attempt_limit(run));
-	else if (strncmp(step->error->sqlstate, "XX", 2) == 0 ||
-			 strcmp(step->error->sqlstate, "P0004") == 0)
-		step->error->message = psprintf("panic: %s", step->error->message);
+	if (timed_out)
+	{
+		error->category = CANO_CAT_TIMEOUT;
+		strlcpy(error->sqlstate, "CN005", sizeof(error->sqlstate));
+		error->message = psprintf("task \"%s\" of state \"%s\" ran longer than " INT64_FORMAT " ms",
+								  extra->run->name, run->state_name,
+								  attempt_limit(run));
+	}
+	else if (cano_call_in_body() && error->category != CANO_CAT_RESOURCE)
+		error->category = CANO_CAT_TASK_EXECUTION;
+	if (strncmp(error->sqlstate, "XX", 2) == 0 ||
+		strcmp(error->sqlstate, "P0004") == 0)
+		error->message = psprintf("panic: %s", error->message);
+	step->error = error;
 	decide(run, CANO_ATTEMPT_FAILED, step);
 }
 
@@ -319,6 +355,22 @@ use_of(CanoKind kind)
 	}
 }
 
+static const char *
+outcome_name(CanoHappened said)
+{
+	switch (said)
+	{
+		case CANO_SAID_MORE:
+			return "more";
+		case CANO_SAID_PENDING:
+			return "pending";
+		case CANO_SAID_NEXT:
+			return "next";
+		default:
+			return "something else";
+	}
+}
+
 const CanoError *
 cano_step_attempt_error(const CanoRun *run, const CanoStep *step)
 {
@@ -341,8 +393,9 @@ cano_step_attempt_error(const CanoRun *run, const CanoStep *step)
 								   task, run->state_name, step->said.target);
 		case CANO_FAULT_WRONG_OUTCOME:
 			return cano_error_make(CANO_CAT_WORKFLOW,
-								   "task \"%s\" of state \"%s\" returned an outcome that its kind does not know",
-								   task, run->state_name);
+								   "task \"%s\" of state \"%s\" returned an outcome that its kind does not know: %s",
+								   task, run->state_name,
+								   outcome_name(step->said.what));
 		default:
 			return step->error;
 	}

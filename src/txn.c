@@ -99,12 +99,29 @@ cano_txn_abort(void)
 		return;
 	}
 
-	/* A failed commit has already ended both. */
-	if (GetCurrentTransactionNestLevel() > 1)
-	{
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(session_context);
-		CurrentResourceOwner = session_owner;
-	}
+	cano_txn_unwind();
 	SPI_rollback();
+}
+
+/*
+ * A failed commit has already ended them.
+ */
+void
+cano_txn_unwind(void)
+{
+	while (GetCurrentTransactionNestLevel() > 1)
+		RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(session_context);
+	CurrentResourceOwner = session_owner;
+}
+
+/*
+ * A task may raise the same SQLSTATE; the server says where it did.
+ */
+bool
+cano_txn_was_cancelled(const ErrorData *edata)
+{
+	return edata->sqlerrcode == ERRCODE_QUERY_CANCELED &&
+		edata->funcname != NULL &&
+		strcmp(edata->funcname, "ProcessInterrupts") == 0;
 }

@@ -29,4 +29,17 @@ extern void cano_txn_commit(bool async);
 /* After an error was caught, copied and flushed. */
 extern void cano_txn_abort(void);
 
+/*
+ * In a session, after an error was caught, copied and flushed, and before it
+ * is raised again: end the subtransactions that were begun here, which
+ * nobody else knows how to end.
+ */
+extern void cano_txn_unwind(void);
+
+/*
+ * Was this error an interruption of the whole session (by pg_cancel_backend,
+ * statement_timeout, ...), not something that a task raised?
+ */
+extern bool cano_txn_was_cancelled(const ErrorData *edata);
+
 #endif							/* CANO_TXN_H */

@@ -5,8 +5,7 @@
  *
  * A connected worker would make some statements about its database wait and
  * fail: workers leave for the time of these.  COMMIT PREPARED makes work
- * visible that nobody was told of.  SET CONSTRAINTS in a task would change
- * what the next one in the same transaction sees.
+ * visible that nobody was told of.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,7 +18,6 @@
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "storage/proc.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 
@@ -42,9 +40,6 @@ static void transaction_ended(XactEvent event, void *arg);
 
 static ProcessUtility_hook_type previous_hook = NULL;
 
-/* The transaction that said SET CONSTRAINTS. */
-static LocalTransactionId constraints_lxid = InvalidLocalTransactionId;
-
 /* The current transaction drops or updates the extension. */
 static bool extension_touched = false;
 static bool callback_registered = false;
@@ -54,13 +49,6 @@ cano_utility_init(void)
 {
 	previous_hook = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
-}
-
-bool
-cano_utility_constraints_set(void)
-{
-	return constraints_lxid != InvalidLocalTransactionId &&
-		constraints_lxid == cano_lxid();
 }
 
 static void
@@ -75,9 +63,6 @@ process_utility(PlannedStmt *pstmt, const char *queryString,
 	NodeTag		tag = nodeTag(statement);
 	Oid			database = InvalidOid;
 	bool		commits_prepared = false;
-
-	if (tag == T_ConstraintsSetStmt)
-		constraints_lxid = cano_lxid();
 
 	/* The tree may be gone after the statement: look at it now. */
 	if (cano_shared)

@@ -11,10 +11,4 @@
 /* Install the hook. */
 extern void cano_utility_init(void);
 
-/*
- * Has there been a SET CONSTRAINTS in the current transaction?  It changes
- * the rest of the transaction.
- */
-extern bool cano_utility_constraints_set(void);
-
 #endif							/* CANO_UTILITY_H */

@@ -8,10 +8,10 @@
 #ifndef CANO_WORKER_H
 #define CANO_WORKER_H
 
-/* The version of this library; the SQL part must be the same. */
-#ifndef CANO_VERSION
-#define CANO_VERSION	"0.1.0"
-#endif
+/*
+ * CANO_VERSION, the version of this library, comes from the Makefile; the SQL
+ * part must be the same.
+ */
 
 /* How a worker is told what to do, in bgw_extra. */
 typedef struct CanoWorkerArguments

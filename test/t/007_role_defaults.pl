@@ -36,7 +36,7 @@ sub with_default
 	my ($setting, $check) = @_;
 
 	count_workers($node, 0) or die 'a worker stays';
-	my ($name) = $setting =~ /(\w+)/;
+	my ($name) = $setting =~ /^([\w.]+)/;
 	$node->safe_psql('postgres', "ALTER ROLE worker SET $setting");
 	$check->($setting);
 	count_workers($node, 0) or die 'a worker stays';
@@ -91,8 +91,7 @@ with_default($_, \&runs_well) foreach (
 	'statement_timeout = 5000',
 	'idle_in_transaction_session_timeout = 1',
 	"idle_session_timeout = 1",
-	'synchronous_commit = off',
-	'cano.debug_clock = 0');
+	'synchronous_commit = off');
 
 with_default('role = team', task_has('user', 'worker'));
 with_default("search_path = public, pg_catalog",

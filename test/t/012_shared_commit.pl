@@ -1,0 +1,88 @@
+# Quick steps share a commit, so that a workflow costs little more than its
+# tasks.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use CanoServer;
+use Test::More;
+
+# However slow the machine is, these tasks are quick.
+my $node = new_server('shared_commit',
+	"cano.workers_per_role = 1\ncano.batch_time = '1s'\n");
+use_database($node, 'postgres');
+
+sub commits
+{
+	my ($condition) = @_;
+	return $node->safe_psql('postgres',
+		"SELECT count(DISTINCT xid) FROM ledger WHERE $condition");
+}
+
+my $run = submit($node, q{'three'});
+is_story($node, $run, 'a first run');
+is(commits("run = $run"), '3',
+	'a task that the worker does not know is committed alone');
+
+$run = submit($node, q{'three'});
+is_story($node, $run, 'a second run');
+is(commits("run = $run"), '1', 'the steps of a run share one commit');
+is( $node->safe_psql('postgres',
+		"SELECT count(DISTINCT c.xmin::text) FROM cano._checkpoint c WHERE c.run = $run AND c.sequence > 0"
+	) . $node->safe_psql('postgres',
+		"SELECT bool_and(c.xmin = l.xid::text::xid) FROM cano._checkpoint c, ledger l WHERE c.run = $run AND c.sequence > 0 AND l.run = $run"
+	),
+	'1t',
+	'their checkpoints are in the same');
+
+my $before = $node->safe_psql('postgres', 'SELECT max(run) FROM ledger');
+$node->safe_psql('postgres',
+	q{SELECT count(*) FROM cano.submit_many('three', array_fill('{}'::jsonb, ARRAY[500]))},
+	extra_params => [ '-U', 'worker' ]);
+ok( $node->poll_query_until('postgres',
+		"SELECT count(*) = 500 FROM cano.runs WHERE run_id > $before AND status = 'completed'"
+	),
+	'many runs');
+is( $node->safe_psql('postgres',
+		"SELECT count(*), count(DISTINCT (run, state)) FROM ledger WHERE run > $before"
+	),
+	'1500|1500',
+	'each task of each had its effect once');
+cmp_ok(commits("run > $before"), '<=', 100, 'in few commits');
+
+# One of the middle fails: only that one.
+$node->safe_psql('postgres', <<'SQL');
+CREATE FUNCTION note_or_fail(n integer) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM note();
+	IF n % 10 = 0 THEN
+		RAISE 'ten' USING ERRCODE = 'CN900';
+	END IF;
+END $$;
+SELECT cano.define('mixed', cano.task('a', 'note', next => 'b'), cano.task('b', 'note_or_fail', next => 'done'),
+	cano.exit('done'));
+SQL
+$before = $node->safe_psql('postgres', 'SELECT max(run) FROM ledger');
+$node->safe_psql('postgres', <<'SQL', extra_params => [ '-U', 'worker' ]);
+SELECT count(*) FROM cano.submit_many('mixed', ARRAY(SELECT jsonb_build_object('n', n) FROM generate_series(1, 100) n));
+SQL
+$node->poll_query_until('postgres',
+	"SELECT count(*) = 100 FROM cano.runs WHERE run_id > $before AND status IN ('completed', 'failed')"
+);
+is( $node->safe_psql('postgres', <<SQL),
+SELECT status, (input ->> 'n')::integer % 10 = 0, count(*),
+	sum((SELECT count(*) FROM ledger WHERE run = run_id AND state = 'a')),
+	sum((SELECT count(*) FROM ledger WHERE run = run_id AND state = 'b'))
+FROM cano.runs
+WHERE run_id > $before
+GROUP BY 1, 2
+ORDER BY 1
+SQL
+	"completed|f|90|90|90\nfailed|t|10|10|0",
+	'a task that fails takes nothing of its neighbours along');
+
+$node->stop;
+done_testing();
