@@ -50,20 +50,30 @@
 /* Jobs remembered as having to run with nothing held. */
 #define MAX_SEPARATE	16
 
+/* A visit of a state, and one attempt of it. */
+typedef struct Visit
+{
+	int64		job;
+	int64		sequence;
+	int			attempt;
+	const char *state;
+} Visit;
+
 typedef struct CanoBatch
 {
 	Oid			owner;
 	int64		only_run;
 	int			max_steps;
 	int			nruns;
-	int32		claimed_attempt;	/* of the first run */
+	Visit		first;			/* the first of them, as it was claimed */
 	CanoRun		runs[MAX_CLAIM];
 	CanoSettlement settlement;
 	instr_time	started;
 	int			steps;
 	int			put_back;		/* runs that it did not get to the end of */
 	bool		stop;			/* take nothing more on */
-	bool		committing;		/* an error from here on is the steps' own */
+	bool		committing;		/* an error now is the steps' own */
+	bool		committed;		/* an error from here on is nobody's */
 	bool		all_async;		/* no run of it asked to wait for the disk */
 } CanoBatch;
 
@@ -89,6 +99,7 @@ static void log_end(const CanoRun *run, const Jsonb *error);
 static void settle(CanoBatch *batch);
 static void batch_failed(CanoBatch *batch, CanoBatchResult *result);
 static bool is_conflict(const ErrorData *edata);
+static bool is_same_visit(const Visit *visit, const CanoRun *run);
 static bool is_foreign(const CanoRun *run);
 static double elapsed_ms(instr_time since);
 static Pace *pace_of(const CanoRun *run);
@@ -103,9 +114,8 @@ static int	claim_limit = 1;
 /* So many jobs are still to be run one a transaction. */
 static int	one_by_one = 0;
 
-/* A single job whose commit failed, and how; in TopMemoryContext. */
-static int64 failed_job = 0;
-static int32 failed_attempt = 0;
+/* A single step whose commit failed, and how; in TopMemoryContext. */
+static Visit failed_visit = {0};
 static CanoError *failed_error = NULL;
 
 /* Commits of a single job lost in a row against other sessions. */
@@ -163,6 +173,8 @@ batch_body(CanoBatch *batch, CanoBatchResult *result)
 	CANO_POINT("batch-before-commit");
 	batch->committing = true;
 	cano_txn_commit(batch->nruns > 0 && batch->all_async);
+	batch->committing = false;
+	batch->committed = true;
 	CANO_POINT("batch-after-commit");
 
 	if (one_by_one > 0)
@@ -217,7 +229,10 @@ claim(CanoBatch *batch, CanoBatchResult *result)
 		cano_lane_backlog(batch->owner);
 	cano_window_close(&window);
 	MemoryContextSwitchTo(batch_context);
-	batch->claimed_attempt = batch->runs[0].attempt;
+	batch->first.job = batch->runs[0].job;
+	batch->first.sequence = batch->runs[0].sequence;
+	batch->first.attempt = batch->runs[0].attempt;
+	batch->first.state = batch->runs[0].state_name;
 	INSTR_TIME_SET_CURRENT(batch->started);
 }
 
@@ -251,11 +266,11 @@ run_through(CanoBatch *batch, CanoRun *run)
 			put_back(batch, run);
 			return;
 		}
-		if (failed_job == run->job)
+		if (failed_visit.job == run->job)
 		{
-			if (failed_attempt == run->attempt)
+			if (is_same_visit(&failed_visit, run))
 				failure = failed_error;
-			failed_job = 0;
+			failed_visit.job = 0;
 		}
 		cano_step_run(run, batch->steps > 0, failure, &step);
 		MemoryContextSwitchTo(batch_context);
@@ -478,6 +493,8 @@ batch_failed(CanoBatch *batch, CanoBatchResult *result)
 	RESUME_INTERRUPTS();
 
 	claim_limit = 1;
+	if (batch->committed)
+		return;
 	if (!alone)
 		one_by_one = Max(batch->nruns, batch->steps);
 	if (!batch->committing)
@@ -491,8 +508,8 @@ batch_failed(CanoBatch *batch, CanoBatchResult *result)
 		MemoryContextSwitchTo(TopMemoryContext);
 		failed_error = cano_error_copy(edata);
 		failed_error->category = CANO_CAT_TASK_EXECUTION;
-		failed_job = batch->runs[0].job;
-		failed_attempt = batch->claimed_attempt;
+		failed_visit = batch->first;
+		failed_visit.state = pstrdup(batch->first.state);
 	}
 }
 
@@ -501,6 +518,14 @@ is_conflict(const ErrorData *edata)
 {
 	return edata->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE ||
 		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
+
+static bool
+is_same_visit(const Visit *visit, const CanoRun *run)
+{
+	return visit->job == run->job && visit->sequence == run->sequence &&
+		visit->attempt == run->attempt &&
+		strcmp(visit->state, run->state_name) == 0;
 }
 
 /*

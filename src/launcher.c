@@ -102,11 +102,9 @@ cano_launcher_register(void)
 void
 cano_launcher_main(Datum arg)
 {
-	bool		enabled;
 
 	become_launcher();
 	want_all_databases();
-	enabled = cano_enabled;
 
 	for (;;)
 	{
@@ -122,9 +120,10 @@ cano_launcher_main(Datum arg)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
-			if (cano_enabled && !enabled)
+
+			/* Settings decide what may run: what was refused may be due. */
+			if (cano_enabled)
 				want_all_databases();
-			enabled = cano_enabled;
 		}
 
 		until = pass();

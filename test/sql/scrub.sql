@@ -2,12 +2,12 @@
 \pset format unaligned
 \pset tuples_only on
 \set VERBOSITY terse
-CREATE SCHEMA shop;
+CREATE SCHEMA shop_scrub;
 -- This session must be the one that runs them.
 ALTER SYSTEM SET cano.enabled = off;
 SELECT pg_reload_conf();
 
-CREATE FUNCTION shop.session() RETURNS TABLE (what text, name text) LANGUAGE sql AS $$
+CREATE FUNCTION shop_scrub.session() RETURNS TABLE (what text, name text) LANGUAGE sql AS $$
 	SELECT 'cursor', c.name FROM pg_cursors AS c WHERE c.name <> ''
 	UNION ALL SELECT 'prepared', p.name FROM pg_prepared_statements AS p
 	UNION ALL SELECT 'temporary', r.relname FROM pg_class AS r WHERE r.relnamespace = pg_my_temp_schema()
@@ -20,7 +20,7 @@ CREATE FUNCTION shop.session() RETURNS TABLE (what text, name text) LANGUAGE sql
 $$;
 
 CREATE ROLE shop_other;
-CREATE FUNCTION shop.dirty(fail boolean) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION shop_scrub.dirty(fail boolean) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	bound CURSOR FOR SELECT 1;
 	named refcursor := 'named';
@@ -40,14 +40,14 @@ BEGIN
 		RAISE EXCEPTION 'failed';
 	END IF;
 END $$;
-SELECT cano.define('dirty', cano.task('one', 'shop.dirty', next => 'two', retry => cano.none()),
-	cano.task('two', 'shop.dirty', next => 'done', retry => cano.none()), cano.exit('done'));
+SELECT cano.define('dirty', cano.task('one', 'shop_scrub.dirty', next => 'two', retry => cano.none()),
+	cano.task('two', 'shop_scrub.dirty', next => 'done', retry => cano.none()), cano.exit('done'));
 
 -- An empty session stays empty, though the task runs twice in it
 CALL cano.orchestrate('dirty', '{"fail": false}');
-SELECT * FROM shop.session();
+SELECT * FROM shop_scrub.session();
 CALL cano.orchestrate('dirty', '{"fail": true}');
-SELECT * FROM shop.session();
+SELECT * FROM shop_scrub.session();
 
 -- What the session has of its own stays
 PREPARE mine AS SELECT 1;
@@ -59,49 +59,49 @@ SELECT pg_advisory_lock(9);
 LISTEN mine;
 SET work_mem = '2MB';
 CALL cano.orchestrate('dirty', '{"fail": false}');
-SELECT * FROM shop.session();
+SELECT * FROM shop_scrub.session();
 FETCH mine;
 
 -- LISTEN cannot be undone for a task alone
-CREATE FUNCTION shop.listen() RETURNS void LANGUAGE plpgsql AS 'BEGIN LISTEN other; END';
-SELECT cano.define('listen', cano.task('work', 'shop.listen', next => 'done', retry => cano.none()), cano.exit('done'));
+CREATE FUNCTION shop_scrub.listen() RETURNS void LANGUAGE plpgsql AS 'BEGIN LISTEN other; END';
+SELECT cano.define('listen', cano.task('work', 'shop_scrub.listen', next => 'done', retry => cano.none()), cano.exit('done'));
 CALL cano.orchestrate('listen');
 LISTEN other;
-SELECT name FROM shop.session() WHERE what = 'channel';
+SELECT name FROM shop_scrub.session() WHERE what = 'channel';
 UNLISTEN *;
 
 -- A deferred constraint that fails is its own task's error, and nobody else's
-CREATE TABLE shop.unique_later (a integer UNIQUE DEFERRABLE INITIALLY DEFERRED);
-CREATE FUNCTION shop.insert(a integer, b integer) RETURNS void LANGUAGE sql AS 'INSERT INTO shop.unique_later VALUES (a), (b)';
-SELECT cano.define('deferred', cano.task('work', 'shop.insert', next => 'done', retry => cano.none()), cano.exit('done'));
+CREATE TABLE shop_scrub.unique_later (a integer UNIQUE DEFERRABLE INITIALLY DEFERRED);
+CREATE FUNCTION shop_scrub.insert(a integer, b integer) RETURNS void LANGUAGE sql AS 'INSERT INTO shop_scrub.unique_later VALUES (a), (b)';
+SELECT cano.define('deferred', cano.task('work', 'shop_scrub.insert', next => 'done', retry => cano.none()), cano.exit('done'));
 SELECT count(*) FROM cano.submit_many('deferred', ARRAY['{"a": 1, "b": 2}', '{"a": 3, "b": 3}', '{"a": 4, "b": 5}']::jsonb[]);
 CALL cano.work();
 SELECT input, status, error ->> 'sqlstate' FROM cano.runs WHERE workflow = 'deferred' ORDER BY run_id;
-SELECT array_agg(a ORDER BY a) FROM shop.unique_later;
+SELECT array_agg(a ORDER BY a) FROM shop_scrub.unique_later;
 
 -- SET CONSTRAINTS does not reach the next task
-CREATE FUNCTION shop.immediate(a integer, b integer) RETURNS void LANGUAGE plpgsql AS 'BEGIN SET CONSTRAINTS ALL IMMEDIATE; END';
-CREATE FUNCTION shop.swap() RETURNS void LANGUAGE sql AS 'UPDATE shop.unique_later SET a = 2 WHERE a = 1; UPDATE shop.unique_later SET a = 9 WHERE a = 2 AND ctid = (SELECT min(ctid) FROM shop.unique_later WHERE a = 2)';
-SELECT cano.define('constraints', cano.task('one', 'shop.immediate', next => 'two', retry => cano.none()),
-	cano.task('two', 'shop.swap', next => 'done', retry => cano.none()), cano.exit('done'));
+CREATE FUNCTION shop_scrub.immediate(a integer, b integer) RETURNS void LANGUAGE plpgsql AS 'BEGIN SET CONSTRAINTS ALL IMMEDIATE; END';
+CREATE FUNCTION shop_scrub.swap() RETURNS void LANGUAGE sql AS 'UPDATE shop_scrub.unique_later SET a = 2 WHERE a = 1; UPDATE shop_scrub.unique_later SET a = 9 WHERE a = 2 AND ctid = (SELECT min(ctid) FROM shop_scrub.unique_later WHERE a = 2)';
+SELECT cano.define('constraints', cano.task('one', 'shop_scrub.immediate', next => 'two', retry => cano.none()),
+	cano.task('two', 'shop_scrub.swap', next => 'done', retry => cano.none()), cano.exit('done'));
 CALL cano.orchestrate('constraints', '{"a": 6, "b": 7}');
 
 -- Nothing of one task meets the next, in a worker either
 ALTER SYSTEM RESET cano.enabled;
 SELECT pg_reload_conf();
-CREATE SEQUENCE shop.numbers;
-CREATE FUNCTION shop.number() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN PERFORM setseed(0.5); RETURN nextval(''shop.numbers''); END';
-CREATE FUNCTION shop.look() RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE SEQUENCE shop_scrub.numbers;
+CREATE FUNCTION shop_scrub.number() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN PERFORM setseed(0.5); RETURN nextval(''shop_scrub.numbers''); END';
+CREATE FUNCTION shop_scrub.look() RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
 	v_random float8 := random();
 BEGIN
 	PERFORM setseed(0.5);
-	RETURN jsonb_build_object('random', v_random = random(), 'session', (SELECT jsonb_agg(ARRAY[s.what, s.name]) FROM shop.session() AS s), 'last', lastval());
+	RETURN jsonb_build_object('random', v_random = random(), 'session', (SELECT jsonb_agg(ARRAY[s.what, s.name]) FROM shop_scrub.session() AS s), 'last', lastval());
 EXCEPTION WHEN object_not_in_prerequisite_state THEN
-	RETURN jsonb_build_object('random', v_random = random(), 'session', (SELECT jsonb_agg(ARRAY[s.what, s.name]) FROM shop.session() AS s));
+	RETURN jsonb_build_object('random', v_random = random(), 'session', (SELECT jsonb_agg(ARRAY[s.what, s.name]) FROM shop_scrub.session() AS s));
 END $$;
-SELECT cano.define('look', cano.task('dirty', 'shop.dirty', next => 'number'), cano.task('number', 'shop.number', next => 'look'),
-	cano.task('look', 'shop.look', next => 'done'), cano.exit('done'));
+SELECT cano.define('look', cano.task('dirty', 'shop_scrub.dirty', next => 'number'), cano.task('number', 'shop_scrub.number', next => 'look'),
+	cano.task('look', 'shop_scrub.look', next => 'done'), cano.exit('done'));
 SELECT cano.submit('look', '{"fail": false}') AS run \gset
 SELECT cano.wait(:run);
 DROP ROLE shop_other;

@@ -68,8 +68,13 @@ is( $node->safe_psql('postgres',
 	't',
 	'in time');
 
-is_story($node, submit($node, q{'three'}, database => 'other'),
-	'a worker comes for a new run', undef, 'other');
+$run = submit($node, q{'three'}, database => 'other');
+is_story($node, $run, 'a worker comes for a new run', undef, 'other');
+is( $node->safe_psql('other',
+		"SELECT ended_at - submitted_at < '1s' FROM cano.runs WHERE run_id = $run"
+	),
+	't',
+	'at once, too');
 is( $node->safe_psql('postgres',
 		"SELECT count(*) FROM pg_stat_activity WHERE datname = 'plain'"),
 	'0',

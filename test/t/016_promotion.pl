@@ -1,0 +1,57 @@
+# On a standby nothing runs.  Once it is promoted, what the primary had not
+# finished goes on there, once in effect.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use CanoServer;
+use PostgreSQL::Test::Cluster;
+use Test::More;
+
+my $primary = new_server('primary', <<'CONF');
+wal_level = replica
+max_wal_senders = 5
+hot_standby = on
+CONF
+use_database($primary, 'postgres');
+$primary->backup('copy');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'copy', has_streaming => 1);
+$standby->start;
+
+is_story($primary, submit($primary, q{'three'}), 'a run on the primary');
+close_gate($primary);
+my $run = submit($primary, q{'gated'});
+my $timed = submit($primary, q{'three', run_at => clock_timestamp() + '1s'});
+wait_at_gate($primary);
+$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
+
+is( $standby->safe_psql('postgres',
+		"SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'cano%'"),
+	'0',
+	'no process of cano on the standby');
+is($standby->safe_psql('postgres', "SELECT status FROM cano.status($run)"),
+	'queued', 'the run can be seen there');
+my (undef, undef, $stderr) =
+  $standby->psql('postgres', q{SELECT cano.submit('three')});
+like($stderr, qr/read-only transaction|recovery/, 'but not submitted');
+foreach my $role (qw(worker postgres))
+{
+	(undef, undef, $stderr) = $standby->psql('postgres', 'CALL cano.work()',
+		extra_params => [ '-U', $role ]);
+	diag($stderr);
+	like($stderr, qr/recovery|read-only/, "nor worked on, by $role");
+}
+
+$primary->stop('immediate');
+$standby->promote;
+open_gate($standby);
+is_story($standby, $run, 'the run goes on after the promotion');
+is_story($standby, $timed, 'and one whose time comes');
+is_story($standby, submit($standby, q{'three'}), 'and a new one');
+
+$standby->stop;
+done_testing();
