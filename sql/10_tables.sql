@@ -84,6 +84,9 @@ CREATE TABLE cano._job (
 	attempt integer NOT NULL,
 	sequence bigint NOT NULL,			-- of the newest checkpoint, -1 = none
 	started_at timestamptz,
+	since timestamptz,					-- poll: of its first ask
+	errors integer NOT NULL,			-- poll: in a row, forgiven so far
+	cursor jsonb,						-- stepped: of its next step
 	data jsonb,
 	PRIMARY KEY (owner, priority, id)
 );
@@ -100,9 +103,12 @@ CREATE TABLE cano._timer (
 	attempt integer NOT NULL,
 	sequence bigint NOT NULL,			-- of the newest checkpoint, -1 = none
 	started_at timestamptz,
+	since timestamptz,
+	errors integer NOT NULL,
+	cursor jsonb,
 	data jsonb,
 	due_at timestamptz NOT NULL,
-	waiting "char" NOT NULL				-- (r)etry, (t)imer, (s)chedule, (p)aused, (o)ther origin
+	waiting "char" NOT NULL				-- (r)etry, (t)imer, (s)chedule, (p)oll, (o)ther origin
 );
 CREATE INDEX ON cano._timer (owner, due_at);
 

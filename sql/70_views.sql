@@ -94,7 +94,7 @@ SELECT r.id AS run,
 	CASE
 		WHEN r.status <> 'active' THEN r.status
 		WHEN a.run_id IS NOT NULL THEN 'running'
-		WHEN t.waiting IN ('r', 't', 's') THEN 'waiting'
+		WHEN t.waiting IN ('r', 't', 's', 'p') THEN 'waiting'
 		ELSE 'queued'
 	END AS status
 FROM cano._run r
@@ -124,7 +124,7 @@ SELECT r.id AS run_id,
 	r.submitted_at,
 	p.started_at,
 	r.ended_at,
-	CASE p.waiting WHEN 'r' THEN 'retry' WHEN 't' THEN 'timer' WHEN 's' THEN 'schedule' END AS waiting_for,
+	CASE p.waiting WHEN 'r' THEN 'retry' WHEN 't' THEN 'timer' WHEN 's' THEN 'schedule' WHEN 'p' THEN 'poll' END AS waiting_for,
 	CASE WHEN p.due_at < 'infinity' THEN p.due_at END AS next_at,
 	coalesce(r.rollback, 'none') AS rollback,
 	r.cancel_reason,

@@ -91,7 +91,7 @@ static void run_through(CanoBatch *batch, CanoRun *run);
 static void put_back(CanoBatch *batch, CanoRun *run);
 static bool must_stop(CanoBatch *batch, const CanoRun *run);
 static bool follow(CanoBatch *batch, CanoRun *run, const CanoStep *step);
-static void enter_state(CanoRun *run, const CanoDecision *decision);
+static void enter_state(CanoRun *run, const CanoStep *step);
 static TimestampTz due_at(const CanoBatch *batch, const CanoRun *run,
 						  const CanoStep *step);
 static void end_run(CanoBatch *batch, CanoRun *run, const CanoStep *step);
@@ -374,9 +374,11 @@ follow(CanoBatch *batch, CanoRun *run, const CanoStep *step)
 		end_run(batch, run, step);
 		return false;
 	}
-	enter_state(run, decision);
+	enter_state(run, step);
 	if (decision->entered)
 		cano_settle_entry(&batch->settlement, run);
+	else if (decision->cursor)
+		cano_settle_cursor(&batch->settlement, run);
 	if (decision->verb == CANO_WAIT)
 	{
 		TimestampTz due = due_at(batch, run, step);
@@ -388,9 +390,25 @@ follow(CanoBatch *batch, CanoRun *run, const CanoStep *step)
 	return true;
 }
 
+/*
+ * What belongs to one visit of a state ends with the visit, what belongs to
+ * one attempt with the attempt.
+ */
 static void
-enter_state(CanoRun *run, const CanoDecision *decision)
+enter_state(CanoRun *run, const CanoStep *step)
 {
+	const CanoDecision *decision = &step->decision;
+
+	if (decision->entered || decision->state != run->state)
+		run->cursor = NULL;
+	else if (decision->cursor)
+		run->cursor = step->said.cursor;
+	if (decision->entered || decision->state != run->state ||
+		decision->attempt != run->attempt)
+		run->since = DT_NOBEGIN;
+	else if (decision->waiting == CANO_WAIT_POLL && run->since == DT_NOBEGIN)
+		run->since = step->started_at;
+	run->errors = decision->errors;
 	run->state = decision->state;
 	run->state_name = run->definition->model.states[decision->state].name;
 	run->duty = decision->duty;
@@ -403,6 +421,9 @@ due_at(const CanoBatch *batch, const CanoRun *run, const CanoStep *step)
 	const CanoStateExtra *extra = &run->definition->extra[run->state];
 	TimestampTz now = batch->settlement.now;
 
+	if (step->decision.waiting == CANO_WAIT_POLL && extra->timeout_ms > 0)
+		return Min(now + step->decision.delay_us,
+				   TimestampTzPlusMilliseconds(run->since, extra->timeout_ms));
 	if (!step->decision.own_time)
 		return now + step->decision.delay_us;
 	if (step->said.what == CANO_SAID_UNTIL)
@@ -431,7 +452,7 @@ end_run(CanoBatch *batch, CanoRun *run, const CanoStep *step)
 		log_end(run, end.error);
 	if (decision->entered)
 	{
-		enter_state(run, decision);
+		enter_state(run, step);
 		cano_settle_entry(&batch->settlement, run);
 	}
 	cano_settle_end(&batch->settlement, run, &end);

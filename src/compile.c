@@ -152,6 +152,7 @@ compile_state(Compiler *compiler, JsonbContainer *part, CanoState *state,
 	if (run != NULL)
 		extra->run = compile_function(compiler, run);
 	state->calls = run != NULL;
+	(void) get_integer(part, "max_errors", &state->max_errors);
 	extra->output_key = get_string(part, "output_key");
 	state->ending = compile_ending(part);
 	compile_targets(compiler, part, extra, state);
@@ -299,8 +300,9 @@ note_state(Compiler *compiler, JsonbContainer *part, const CanoState *state)
 
 	if (definition->not_yet != NULL)
 		return;
-	if (state->kind != CANO_KIND_TASK && state->kind != CANO_KIND_ROUTER &&
-		state->kind != CANO_KIND_TIMER && state->kind != CANO_KIND_EXIT)
+	if (state->kind == CANO_KIND_SPLIT || state->kind == CANO_KIND_BATCH ||
+		state->kind == CANO_KIND_RECEIVE || state->kind == CANO_KIND_CHILD ||
+		state->kind == CANO_KIND_EXTERNAL)
 	{
 		definition->not_yet = psprintf("state \"%s\" of kind %s", state->name,
 									   cano_rules_state.shapes[state->kind].name);

@@ -18,6 +18,8 @@
 #include "retry.h"
 
 static CanoDecision enter(const CanoModel *model, int target, int64_t delay_us);
+static CanoDecision stay(const CanoPosition *position, int64_t delay_us,
+						 CanoWaiting waiting);
 static CanoDecision follow(const CanoModel *model, const CanoState *from,
 						   const CanoEvent *event);
 static CanoDecision failed(const CanoModel *model, const CanoPosition *position,
@@ -51,8 +53,24 @@ cano_fsm_decide(const CanoModel *model, const CanoPosition *position,
 			break;
 
 		case CANO_SAID_NEXT:
-			if (from->kind == CANO_KIND_TASK || from->kind == CANO_KIND_ROUTER)
+			if (from->kind == CANO_KIND_TASK || from->kind == CANO_KIND_ROUTER ||
+				from->kind == CANO_KIND_STEPPED || from->kind == CANO_KIND_POLL)
 				return follow(model, from, event);
+			break;
+
+		case CANO_SAID_MORE:
+			if (from->kind == CANO_KIND_STEPPED)
+			{
+				decision = stay(position, event->delay_us, CANO_WAIT_TIMER);
+				decision.attempt = 1;
+				decision.cursor = true;
+				return decision;
+			}
+			break;
+
+		case CANO_SAID_PENDING:
+			if (from->kind == CANO_KIND_POLL)
+				return stay(position, event->delay_us, CANO_WAIT_POLL);
 			break;
 
 		case CANO_SAID_UNTIL:
@@ -82,9 +100,6 @@ cano_fsm_decide(const CanoModel *model, const CanoPosition *position,
 		case CANO_CRASHED:
 			return crashed(position, event);
 
-		case CANO_SAID_MORE:
-		case CANO_SAID_PENDING:
-			break;
 	}
 	return refuse(position->state, CANO_FAULT_WRONG_OUTCOME);
 }
@@ -132,7 +147,26 @@ enter(const CanoModel *model, int target, int64_t delay_us)
 }
 
 /*
- * A task or router says where to go.
+ * Call the same state again, now or later.
+ */
+static CanoDecision
+stay(const CanoPosition *position, int64_t delay_us, CanoWaiting waiting)
+{
+	CanoDecision decision = {
+		.verb = delay_us > 0 ? CANO_WAIT : CANO_GO,
+		.state = position->state,
+		.keep = true,
+		.duty = CANO_DUTY_ENTER,
+		.attempt = position->attempt,
+		.waiting = waiting,
+		.delay_us = delay_us
+	};
+
+	return decision;
+}
+
+/*
+ * A task says where to go.
  */
 static CanoDecision
 follow(const CanoModel *model, const CanoState *from, const CanoEvent *event)
@@ -172,8 +206,18 @@ failed(const CanoModel *model, const CanoPosition *position,
 					   CANO_CAT_PERMANENT);
 	else if (is_panic(event->sqlstate) ||
 			 event->category == CANO_CAT_MISSING_ARGUMENT ||
-			 event->category == CANO_CAT_WORKFLOW ||
-			 max_attempts <= 1)
+			 event->category == CANO_CAT_WORKFLOW)
+		decision = end(position->state, CANO_FAILED, CANO_FAULT_TASK,
+					   event->category);
+	else if (state->kind == CANO_KIND_POLL &&
+			 event->category != CANO_CAT_TIMEOUT &&
+			 position->errors < state->max_errors)
+	{
+		/* Forgiven: ask again at once. */
+		decision = stay(position, 0, CANO_WAIT_POLL);
+		decision.errors = position->errors + 1;
+	}
+	else if (max_attempts <= 1)
 		decision = end(position->state, CANO_FAILED, CANO_FAULT_TASK,
 					   event->category);
 	else if (position->attempt >= max_attempts)
@@ -185,20 +229,11 @@ failed(const CanoModel *model, const CanoPosition *position,
 		if (retry.policy == CANO_RETRY_NONE)
 			retry = cano_retry_default(max_attempts - 1);
 
-		decision = enter(model, position->state, 0);
-		decision.verb = CANO_GO;
-		decision.duty = CANO_DUTY_ENTER;
-		decision.own_time = false;
-		decision.entered = false;
+		decision = stay(position,
+						1000 * cano_retry_delay_ms(&retry, position->attempt - 1,
+												   position->random),
+						CANO_WAIT_RETRY);
 		decision.attempt = position->attempt + 1;
-		decision.delay_us = 1000 *
-			cano_retry_delay_ms(&retry, position->attempt - 1,
-								position->random);
-		if (decision.delay_us > 0)
-		{
-			decision.verb = CANO_WAIT;
-			decision.waiting = CANO_WAIT_RETRY;
-		}
 	}
 	decision.keep = false;
 	decision.failed_attempt = true;

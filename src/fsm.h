@@ -51,6 +51,7 @@ typedef struct CanoPosition
 {
 	int			state;
 	int			attempt;		/* 1-based */
+	int			errors;			/* poll: in a row, forgiven so far */
 	int			max_attempts;	/* the run's own limit, 0 = the state's */
 	int			max_crashes;
 	double		random;			/* uniform in [-1, 1], for jitter */
@@ -68,7 +69,8 @@ typedef enum CanoWaiting
 {
 	CANO_WAIT_RETRY = 'r',
 	CANO_WAIT_TIMER = 't',
-	CANO_WAIT_SCHEDULE = 's'
+	CANO_WAIT_SCHEDULE = 's',
+	CANO_WAIT_POLL = 'p'
 } CanoWaiting;
 
 /* Which error the run ends with. */
@@ -91,10 +93,12 @@ typedef struct CanoDecision
 	CanoVerb	verb;
 	int			state;			/* where the run is now */
 	bool		entered;		/* append an entry row for that state */
+	bool		cursor;			/* append a cursor row for it */
 	bool		keep;			/* keep the attempt's effects and its output */
 	bool		failed_attempt; /* record a failed attempt */
 	CanoDuty	duty;			/* GO, WAIT: what to do when due */
 	int			attempt;		/* GO, WAIT: the attempt that will be */
+	int			errors;			/* GO, WAIT: poll: forgiven by then */
 	CanoWaiting waiting;		/* WAIT: for what */
 	bool		own_time;		/* WAIT: due when the state itself says */
 	int64_t		delay_us;		/* WAIT, unless own_time: due in so long */

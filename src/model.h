@@ -95,6 +95,7 @@ typedef struct CanoState
 	CanoRetry	retry;
 	int			nfatal;			/* SQLSTATEs or classes never retried */
 	const char *const *fatal_on;
+	int			max_errors;		/* poll: errors in a row that it forgives */
 	bool		calls;			/* has a function that this state calls */
 	CanoEnding	ending;			/* exit: how the run ends here */
 } CanoState;

@@ -55,7 +55,11 @@ static void decide(const CanoRun *run, CanoHappened what, CanoStep *step);
 static void take_output(const CanoRun *run, CanoStep *step);
 static bool lock_timer_fired(TimestampTz before);
 static bool is_conflict(const CanoError *error);
-static int64 attempt_limit(const CanoRun *run);
+static CanoError *timeout_error(const CanoRun *run);
+static int64 time_limit(const CanoRun *run);
+static int64 time_left(const CanoRun *run, TimestampTz now);
+static bool poll_is_late(const CanoRun *run, TimestampTz now);
+static bool is_poll(const CanoRun *run);
 static CanoUse use_of(CanoKind kind);
 static const char *outcome_name(CanoHappened said);
 
@@ -72,6 +76,11 @@ cano_step_run(const CanoRun *run, bool holding, const CanoError *failure,
 	if (failure != NULL)
 	{
 		step->error = unconstify(CanoError *, failure);
+		decide(run, CANO_ATTEMPT_FAILED, step);
+	}
+	else if (poll_is_late(run, step->started_at))
+	{
+		step->error = timeout_error(run);
 		decide(run, CANO_ATTEMPT_FAILED, step);
 	}
 	else if (run->crashes >= cano_max_crashes)
@@ -126,7 +135,7 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 	{
 		CANO_POINT("step-before-call");
 		(void) cano_context_set(&current);
-		cano_attempt_start(attempt_limit(run));
+		cano_attempt_start(time_left(run, step->started_at));
 		call_function(run, step);
 		late = cano_attempt_stop();
 		if (late)
@@ -225,6 +234,7 @@ call_function(const CanoRun *run, CanoStep *step)
 		.attempt = run->attempt,
 		.branch = -1,
 		.data = run->data,
+		.cursor = run->cursor,
 		.input = run->input,
 		.headers = run->headers
 	};
@@ -241,16 +251,14 @@ static void
 attempt_failed(const CanoRun *run, const ErrorData *edata, bool timed_out,
 			   CanoStep *step)
 {
-	const CanoStateExtra *extra = &run->definition->extra[run->state];
 	CanoError  *error = cano_error_copy(edata);
 
 	if (timed_out)
 	{
-		error->category = CANO_CAT_TIMEOUT;
-		strlcpy(error->sqlstate, "CN005", sizeof(error->sqlstate));
-		error->message = psprintf("task \"%s\" of state \"%s\" ran longer than " INT64_FORMAT " ms",
-								  extra->run->name, run->state_name,
-								  attempt_limit(run));
+		const char *context = error->context;
+
+		error = timeout_error(run);
+		error->context = context;
 	}
 	else if (cano_call_in_body() && error->category != CANO_CAT_RESOURCE)
 		error->category = CANO_CAT_TASK_EXECUTION;
@@ -261,12 +269,23 @@ attempt_failed(const CanoRun *run, const ErrorData *edata, bool timed_out,
 	decide(run, CANO_ATTEMPT_FAILED, step);
 }
 
+static CanoError *
+timeout_error(const CanoRun *run)
+{
+	const CanoStateExtra *extra = &run->definition->extra[run->state];
+
+	return cano_error_make(CANO_CAT_TIMEOUT,
+						   "task \"%s\" of state \"%s\" ran longer than " INT64_FORMAT " ms",
+						   extra->run->name, run->state_name, time_limit(run));
+}
+
 static void
 decide(const CanoRun *run, CanoHappened what, CanoStep *step)
 {
 	CanoPosition position = {
 		.state = run->state,
 		.attempt = run->attempt,
+		.errors = run->errors,
 		.max_attempts = run->max_attempts,
 		.max_crashes = cano_max_crashes,
 		.random = 2.0 * pg_prng_double(&pg_global_prng_state) - 1.0
@@ -331,7 +350,7 @@ is_conflict(const CanoError *error)
  * in a worker nothing else arms statement_timeout.
  */
 static int64
-attempt_limit(const CanoRun *run)
+time_limit(const CanoRun *run)
 {
 	int64		limit = run->definition->extra[run->state].timeout_ms;
 
@@ -339,6 +358,35 @@ attempt_limit(const CanoRun *run)
 		(limit == 0 || StatementTimeout < limit))
 		limit = StatementTimeout;
 	return limit;
+}
+
+/*
+ * How much of it this call has.  An attempt of a poll is all its asks.
+ */
+static int64
+time_left(const CanoRun *run, TimestampTz now)
+{
+	int64		timeout = run->definition->extra[run->state].timeout_ms;
+	int64		limit = time_limit(run);
+
+	if (timeout > 0 && run->since != DT_NOBEGIN && is_poll(run))
+		limit = Max(Min(limit, timeout - (now - run->since) / 1000), 1);
+	return limit;
+}
+
+static bool
+poll_is_late(const CanoRun *run, TimestampTz now)
+{
+	int64		timeout = run->definition->extra[run->state].timeout_ms;
+
+	return is_poll(run) && timeout > 0 && run->since != DT_NOBEGIN &&
+		now >= TimestampTzPlusMilliseconds(run->since, timeout);
+}
+
+static bool
+is_poll(const CanoRun *run)
+{
+	return run->definition->model.states[run->state].kind == CANO_KIND_POLL;
 }
 
 static CanoUse
@@ -350,6 +398,8 @@ use_of(CanoKind kind)
 			return CANO_USE_ROUTER;
 		case CANO_KIND_TIMER:
 			return CANO_USE_TIMER;
+		case CANO_KIND_POLL:
+			return CANO_USE_POLL;
 		default:
 			return CANO_USE_TASK;
 	}

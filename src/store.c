@@ -32,13 +32,21 @@ static Jsonb *jsonb_column(int row, int number);
 static void load_run(CanoRun *run, int row);
 static void set_text(CanoRows *rows, int row, int number, const char *value);
 static void set_jsonb(CanoRows *rows, int row, int number, const Jsonb *value);
+static void add_checkpoint(CanoSettlement *settlement, CanoRun *run, char kind,
+						   const Jsonb *output);
 static void forget_crashes(CanoSettlement *settlement, const CanoRun *run);
 static int	add_job(CanoSettlement *settlement, CanoRows *rows, CanoRun *run,
 					bool requeue);
 
 /* The columns that a job and a timer share, in the order of every statement here. */
 #define JOB_COLUMNS \
-	"owner, priority, id, run, duty, state, attempt, sequence, started_at, data"
+	"owner, priority, id, run, duty, state, attempt, sequence, started_at," \
+	" since, errors, cursor, data"
+
+#define JOB_TYPES \
+	OIDARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, CHARARRAYOID, \
+	TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, \
+	TIMESTAMPTZARRAYOID, INT4ARRAYOID, JSONBARRAYOID, JSONBARRAYOID
 
 static CanoStatement promote = {
 	"WITH due AS ("
@@ -64,7 +72,7 @@ static CanoStatement promote = {
 	"		FOR UPDATE SKIP LOCKED))" \
 	"	RETURNING " JOB_COLUMNS ")" \
 	" SELECT c.run, c.id, c.priority, c.duty, c.state, c.attempt, c.sequence," \
-	"	c.started_at, c.data, r.definition, r.origin, r.max_attempts," \
+	"	c.started_at, c.since, c.errors, c.cursor, c.data, r.definition, r.origin, r.max_attempts," \
 	"	r.key, r.input, r.headers," \
 	"	(SELECT x.crashes FROM cano._crash x WHERE x.job = c.id)" \
 	" FROM claimed c JOIN cano._run r ON r.id = c.run" \
@@ -102,17 +110,16 @@ static CanoStatement insert_checkpoints = {
 
 static CanoStatement insert_jobs = {
 	"INSERT INTO cano._job (" JOB_COLUMNS ")"
-	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-	10, {OIDARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, CHARARRAYOID,
-	TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, JSONBARRAYOID}
+	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
+	"	$13)",
+	13, {JOB_TYPES}
 };
 
 static CanoStatement insert_timers = {
 	"INSERT INTO cano._timer (" JOB_COLUMNS ", due_at, waiting)"
-	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-	12, {OIDARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, CHARARRAYOID,
-	TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, JSONBARRAYOID,
-	TIMESTAMPTZARRAYOID, CHARARRAYOID}
+	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
+	"	$13, $14, $15)",
+	15, {JOB_TYPES, TIMESTAMPTZARRAYOID, CHARARRAYOID}
 };
 
 static CanoStatement insert_attempts = {
@@ -210,6 +217,11 @@ load_run(CanoRun *run, int row)
 	run->started_at = DatumGetTimestampTz(column(row, n++, &isnull));
 	if (isnull)
 		run->started_at = DT_NOBEGIN;
+	run->since = DatumGetTimestampTz(column(row, n++, &isnull));
+	if (isnull)
+		run->since = DT_NOBEGIN;
+	run->errors = DatumGetInt32(column(row, n++, &isnull));
+	run->cursor = jsonb_column(row, n++);
 	run->data = jsonb_column(row, n++);
 	run->definition_id = DatumGetInt64(column(row, n++, &isnull));
 	run->origin = DatumGetInt64(column(row, n++, &isnull));
@@ -262,6 +274,22 @@ cano_settlement_init(CanoSettlement *settlement, Oid owner)
 void
 cano_settle_entry(CanoSettlement *settlement, CanoRun *run)
 {
+	add_checkpoint(settlement, run, 'e', NULL);
+}
+
+/*
+ * The run's stepped state has a new cursor.
+ */
+void
+cano_settle_cursor(CanoSettlement *settlement, CanoRun *run)
+{
+	add_checkpoint(settlement, run, 's', run->cursor);
+}
+
+static void
+add_checkpoint(CanoSettlement *settlement, CanoRun *run, char kind,
+			   const Jsonb *output)
+{
 	const CanoStateExtra *extra = &run->definition->extra[run->state];
 	CanoRows   *rows = &settlement->checkpoints;
 	int			row = cano_rows_add(rows);
@@ -270,11 +298,12 @@ cano_settle_entry(CanoSettlement *settlement, CanoRun *run)
 	run->entry = row;
 	cano_rows_set(rows, row, 0, Int64GetDatum(run->id));
 	cano_rows_set(rows, row, 1, Int64GetDatum(run->sequence));
-	cano_rows_set(rows, row, 2, CharGetDatum('e'));
+	cano_rows_set(rows, row, 2, CharGetDatum(kind));
 	cano_rows_set(rows, row, 3, Int32GetDatum(run->definition->version));
 	cano_rows_set(rows, row, 5, TimestampTzGetDatum(settlement->now));
 	set_text(rows, row, 6, run->definition->model.states[run->state].name);
 	set_text(rows, row, 7, extra->run ? extra->run->name : NULL);
+	set_jsonb(rows, row, 8, output);
 }
 
 void
@@ -290,8 +319,8 @@ cano_settle_timer(CanoSettlement *settlement, CanoRun *run,
 	CanoRows   *rows = &settlement->timers;
 	int			row = add_job(settlement, rows, run, waiting != CANO_WAIT_RETRY);
 
-	cano_rows_set(rows, row, 10, TimestampTzGetDatum(due_at));
-	cano_rows_set(rows, row, 11, CharGetDatum(waiting));
+	cano_rows_set(rows, row, 13, TimestampTzGetDatum(due_at));
+	cano_rows_set(rows, row, 14, CharGetDatum(waiting));
 }
 
 /*
@@ -321,8 +350,12 @@ add_job(CanoSettlement *settlement, CanoRows *rows, CanoRun *run, bool requeue)
 	cano_rows_set(rows, row, 7, Int64GetDatum(run->sequence));
 	if (run->started_at != DT_NOBEGIN)
 		cano_rows_set(rows, row, 8, TimestampTzGetDatum(run->started_at));
+	if (run->since != DT_NOBEGIN)
+		cano_rows_set(rows, row, 9, TimestampTzGetDatum(run->since));
+	cano_rows_set(rows, row, 10, Int32GetDatum(run->errors));
+	set_jsonb(rows, row, 11, run->cursor);
 	if (run->data != run->input)
-		set_jsonb(rows, row, 9, run->data);
+		set_jsonb(rows, row, 12, run->data);
 	return row;
 }
 

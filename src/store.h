@@ -37,6 +37,9 @@ typedef struct CanoRun
 	int64		sequence;		/* of its newest checkpoint */
 	int			entry;			/* row of that in the batch, -1 = in the table */
 	TimestampTz started_at;		/* DT_NOBEGIN: no task was called yet */
+	TimestampTz since;			/* poll: of this attempt's first ask */
+	int32		errors;			/* poll: in a row, forgiven so far */
+	Jsonb	   *cursor;			/* stepped: of its next step, or NULL */
 	Jsonb	   *data;
 	int64		definition_id;
 	const CanoDefinition *definition;
@@ -109,6 +112,7 @@ extern TimestampTz cano_store_next_due(Oid owner, int64 run);
  */
 extern void cano_settlement_init(CanoSettlement *settlement, Oid owner);
 extern void cano_settle_entry(CanoSettlement *settlement, CanoRun *run);
+extern void cano_settle_cursor(CanoSettlement *settlement, CanoRun *run);
 extern void cano_settle_job(CanoSettlement *settlement, CanoRun *run);
 extern void cano_settle_timer(CanoSettlement *settlement, CanoRun *run,
 							  TimestampTz due_at, char waiting);

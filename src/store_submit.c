@@ -55,14 +55,14 @@ static CanoStatement insert = {
 	"	SELECT n.id, 0, 'e', $16, n.id, $10, $14, $15 FROM new n WHERE $17"
 	"), job AS ("
 	"	INSERT INTO cano._job (owner, priority, id, run, duty, state,"
-	"		attempt, sequence)"
+	"		attempt, sequence, errors)"
 	"	SELECT $5, $7, n.id, n.id, 'e', $14, 1,"
-	"		CASE WHEN $17 THEN 0 ELSE -1 END FROM new n WHERE NOT $19"
+	"		CASE WHEN $17 THEN 0 ELSE -1 END, 0 FROM new n WHERE NOT $19"
 	")"
 	" INSERT INTO cano._timer (owner, priority, id, run, duty, state,"
-	"	attempt, sequence, due_at, waiting)"
+	"	attempt, sequence, errors, due_at, waiting)"
 	" SELECT $5, $7, n.id, n.id, 'e', $14, 1,"
-	"	CASE WHEN $17 THEN 0 ELSE -1 END, $18, 's' FROM new n WHERE $19",
+	"	CASE WHEN $17 THEN 0 ELSE -1 END, 0, $18, 's' FROM new n WHERE $19",
 	P_COUNT, {INT8ARRAYOID, JSONBARRAYOID, INT8OID, INT8OID, OIDOID, NAMEOID,
 		INT4OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID,
 		JSONBOID, TEXTOID, TEXTOID, INT4OID, BOOLOID, TIMESTAMPTZOID, BOOLOID}
