@@ -109,6 +109,7 @@ cano_orchestrate(PG_FUNCTION_ARGS)
 static void
 become_worker(FunctionCallInfo fcinfo, const char *procedure)
 {
+	PreventCommandDuringRecovery(procedure);
 	cano_wait_refuse_atomic(fcinfo, procedure);
 	cano_window_refuse_restricted(procedure);
 	if (InLocalUserIdChange())

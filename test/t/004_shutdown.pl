@@ -21,7 +21,7 @@ CREATE FUNCTION note_or_sleep() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM note();
 	IF (SELECT slow FROM switch) THEN
-		PERFORM pg_sleep(3600);
+		PERFORM pg_sleep(3600); -- lasts: until terminated
 	END IF;
 END $$;
 SELECT cano.define('slow', cano.task('a', 'note', next => 'b'), cano.task('b', 'note_or_sleep', next => 'c'),

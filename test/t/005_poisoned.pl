@@ -17,7 +17,7 @@ CREATE FUNCTION suicide() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM note();
 	PERFORM pg_terminate_backend(pg_backend_pid());
-	PERFORM pg_sleep(3600);
+	PERFORM pg_sleep(3600); -- lasts: until terminated
 END $$;
 CREATE SEQUENCE deaths;
 GRANT ALL ON deaths TO PUBLIC;
@@ -26,7 +26,7 @@ BEGIN
 	PERFORM note();
 	IF nextval('deaths') < 3 THEN
 		PERFORM pg_terminate_backend(pg_backend_pid());
-		PERFORM pg_sleep(3600);
+		PERFORM pg_sleep(3600); -- lasts: until terminated
 	END IF;
 END $$;
 SELECT cano.define('suicide', cano.task('a', 'suicide', next => 'done'), cano.exit('done'));

@@ -27,7 +27,7 @@ CREATE FUNCTION settings() RETURNS jsonb LANGUAGE sql AS $$
 		'search_path', current_setting('search_path'), 'lock_timeout', current_setting('lock_timeout'))
 $$;
 SELECT cano.define('settings', cano.task('a', 'settings', next => 'done'), cano.exit('done'));
-CREATE FUNCTION nap(seconds float) RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(seconds)';
+CREATE FUNCTION nap(seconds float) RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(seconds)'; -- lasts: until timed out
 SELECT cano.define('nap', cano.task('a', 'nap', next => 'done', retry => cano.none()), cano.exit('done'));
 SQL
 
