@@ -10,6 +10,7 @@
 CREATE SEQUENCE cano._id AS bigint;
 CREATE SEQUENCE cano._definition_id AS bigint;
 CREATE SEQUENCE cano._attempt_id AS bigint;
+CREATE SEQUENCE cano._signal_id AS bigint;
 
 -- A workflow by name: who may redefine it, and its current version.
 CREATE TABLE cano._workflow (
@@ -71,6 +72,7 @@ CREATE TABLE cano._key (
 	run bigint NOT NULL,
 	PRIMARY KEY (owner, workflow, key)
 );
+CREATE INDEX ON cano._key (key);
 
 -- What is due now.  The primary key is the queue's order.  data is null
 -- while it is still the run's input.
@@ -87,6 +89,7 @@ CREATE TABLE cano._job (
 	since timestamptz,					-- poll: of its first ask
 	errors integer NOT NULL,			-- poll: in a row, forgiven so far
 	cursor jsonb,						-- stepped: of its next step
+	signal jsonb,						-- the latest received
 	data jsonb,
 	PRIMARY KEY (owner, priority, id)
 );
@@ -106,9 +109,11 @@ CREATE TABLE cano._timer (
 	since timestamptz,
 	errors integer NOT NULL,
 	cursor jsonb,
+	signal jsonb,
 	data jsonb,
 	due_at timestamptz NOT NULL,
-	waiting "char" NOT NULL				-- (r)etry, (t)imer, (s)chedule, (p)oll, (o)ther origin
+	awaits text COLLATE "C",			-- name of the signal
+	waiting "char" NOT NULL				-- (r)etry, (t)imer, (s)chedule, (p)oll, si(g)nal, (o)ther origin
 );
 CREATE INDEX ON cano._timer (owner, due_at);
 
@@ -151,6 +156,16 @@ CREATE TABLE cano._variable (
 	key text COLLATE "C" NOT NULL,
 	value jsonb,
 	PRIMARY KEY (run, key)
+);
+
+-- Signals that no run has received yet.
+CREATE TABLE cano._signal (
+	run bigint NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	id bigint NOT NULL,
+	sent_at timestamptz NOT NULL,
+	payload jsonb,
+	PRIMARY KEY (run, name, id)
 );
 
 -- Jobs that took their session or the server down, and how often.

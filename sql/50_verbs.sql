@@ -50,6 +50,20 @@ AS 'MODULE_PATHNAME', 'cano_submit_many';
 COMMENT ON FUNCTION cano.submit_many IS
 	'submit one run for each input and return their ids in the order of the inputs';
 
+CREATE FUNCTION cano.signal(run bigint, name text, payload jsonb DEFAULT NULL)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cano_signal_run';
+COMMENT ON FUNCTION cano.signal(bigint, text, jsonb) IS
+	'send a signal to a run; it is kept until received, first in first out. False for a run that has ended or does not exist';
+
+CREATE FUNCTION cano.signal(key text, name text, payload jsonb DEFAULT NULL, workflow text DEFAULT NULL)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cano_signal_key';
+COMMENT ON FUNCTION cano.signal(text, text, jsonb, text) IS
+	'send a signal to the run that is under way with a key';
+
 CREATE FUNCTION cano.wait(run bigint, timeout interval DEFAULT '30 s')
 RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -94,7 +94,7 @@ SELECT r.id AS run,
 	CASE
 		WHEN r.status <> 'active' THEN r.status
 		WHEN a.run_id IS NOT NULL THEN 'running'
-		WHEN t.waiting IN ('r', 't', 's', 'p') THEN 'waiting'
+		WHEN t.waiting IN ('r', 't', 's', 'p', 'g') THEN 'waiting'
 		ELSE 'queued'
 	END AS status
 FROM cano._run r
@@ -124,7 +124,7 @@ SELECT r.id AS run_id,
 	r.submitted_at,
 	p.started_at,
 	r.ended_at,
-	CASE p.waiting WHEN 'r' THEN 'retry' WHEN 't' THEN 'timer' WHEN 's' THEN 'schedule' WHEN 'p' THEN 'poll' END AS waiting_for,
+	CASE p.waiting WHEN 'r' THEN 'retry' WHEN 't' THEN 'timer' WHEN 's' THEN 'schedule' WHEN 'p' THEN 'poll' WHEN 'g' THEN 'signal' END AS waiting_for,
 	CASE WHEN p.due_at < 'infinity' THEN p.due_at END AS next_at,
 	coalesce(r.rollback, 'none') AS rollback,
 	r.cancel_reason,
@@ -173,6 +173,16 @@ FROM cano._attempt a
 JOIN cano._run r ON r.id = a.run
 WHERE cano._can_see(r.owner);
 COMMENT ON VIEW cano.attempts IS 'every failed attempt';
+
+CREATE VIEW cano.signals WITH (security_barrier) AS
+SELECT s.run AS run_id,
+	s.name,
+	s.payload,
+	s.sent_at
+FROM cano._signal s
+JOIN cano._run r ON r.id = s.run
+WHERE r.status = 'active' AND cano._can_see(r.owner);
+COMMENT ON VIEW cano.signals IS 'signals that no run has received yet';
 
 CREATE VIEW cano.dead_letters WITH (security_barrier) AS
 SELECT r.id AS run_id,

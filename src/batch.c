@@ -35,6 +35,7 @@
 #include "shmem.h"
 #include "step.h"
 #include "store.h"
+#include "store_signal.h"
 #include "txn.h"
 #include "window.h"
 
@@ -88,6 +89,7 @@ static void batch_body(CanoBatch *batch, CanoBatchResult *result);
 static bool may_work(CanoBatch *batch, CanoBatchResult *result);
 static void claim(CanoBatch *batch, CanoBatchResult *result);
 static void run_through(CanoBatch *batch, CanoRun *run);
+static void receive(CanoRun *run);
 static void put_back(CanoBatch *batch, CanoRun *run);
 static bool must_stop(CanoBatch *batch, const CanoRun *run);
 static bool follow(CanoBatch *batch, CanoRun *run, const CanoStep *step);
@@ -217,6 +219,8 @@ claim(CanoBatch *batch, CanoBatchResult *result)
 
 	cano_window_open(&window);
 	cano_store_promote(batch->owner, now, batch->only_run);
+	if (batch->only_run != 0)
+		cano_store_deliver(batch->only_run);
 	batch->nruns = cano_store_claim(batch->owner, batch->only_run, limit,
 									batch->runs, batch_context);
 	if (batch->nruns == 0)
@@ -243,6 +247,12 @@ static void
 run_through(CanoBatch *batch, CanoRun *run)
 {
 	batch->settlement.now = cano_now();
+	if (run->duty == CANO_DUTY_NOTICE)
+	{
+		cano_settle_listener(&batch->settlement, run->id);
+		batch->steps++;
+		return;
+	}
 	if (is_foreign(run))
 	{
 		cano_settle_timer(&batch->settlement, run, DT_NOEND, CANO_WAIT_ORIGIN);
@@ -266,6 +276,8 @@ run_through(CanoBatch *batch, CanoRun *run)
 			put_back(batch, run);
 			return;
 		}
+		if (run->duty == CANO_DUTY_SIGNAL)
+			receive(run);
 		if (failed_visit.job == run->job)
 		{
 			if (is_same_visit(&failed_visit, run))
@@ -298,6 +310,24 @@ run_through(CanoBatch *batch, CanoRun *run)
 		if (!follow(batch, run, &step))
 			return;
 	}
+}
+
+/*
+ * Take the signal that the run waited for.  Should it not be there any more,
+ * the run waits again.
+ */
+static void
+receive(CanoRun *run)
+{
+	CanoWindow	window;
+
+	cano_window_open(&window);
+	if (!cano_store_take_signal(run->id,
+								run->definition->extra[run->state].signal,
+								batch_context, &run->signal))
+		run->duty = CANO_DUTY_ENTER;
+	cano_window_close(&window);
+	MemoryContextSwitchTo(batch_context);
 }
 
 /*
@@ -428,6 +458,9 @@ due_at(const CanoBatch *batch, const CanoRun *run, const CanoStep *step)
 		return now + step->decision.delay_us;
 	if (step->said.what == CANO_SAID_UNTIL)
 		return step->said.until;
+	if (step->decision.waiting == CANO_WAIT_SIGNAL)
+		return extra->timeout_ms > 0 ?
+			TimestampTzPlusMilliseconds(now, extra->timeout_ms) : DT_NOEND;
 	if (extra->delay != NULL)
 		return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 													   TimestampTzGetDatum(now),
@@ -474,12 +507,15 @@ settle(CanoBatch *batch)
 {
 	int			lock_timeout = LockTimeout;
 	CanoWindow	window;
+	bool		due;
 
 	CANO_POINT("batch-before-settle");
 	LockTimeout = 0;
 	cano_window_open(&window);
-	cano_store_settle(&batch->settlement);
+	due = cano_store_settle(&batch->settlement);
 	cano_window_close(&window);
+	if (due)
+		cano_wake_at_commit(batch->owner, batch->settlement.now);
 	LockTimeout = lock_timeout;
 }
 

@@ -154,6 +154,7 @@ compile_state(Compiler *compiler, JsonbContainer *part, CanoState *state,
 	state->calls = run != NULL;
 	(void) get_integer(part, "max_errors", &state->max_errors);
 	extra->output_key = get_string(part, "output_key");
+	extra->signal = get_string(part, "signal");
 	state->ending = compile_ending(part);
 	compile_targets(compiler, part, extra, state);
 	compile_times(part, extra);
@@ -170,10 +171,13 @@ compile_targets(Compiler *compiler, JsonbContainer *part,
 {
 	JsonbContainer *targets = get_container(part, "targets");
 	char	   *next = get_string(part, "next");
+	char	   *on_timeout = get_string(part, "on_timeout");
 	int			ntargets = targets ? JsonContainerSize(targets) : 0;
 	int		   *indexes = palloc(sizeof(int) * (ntargets + 1));
 
 	state->next = next ? cano_graph_find(&compiler->graph, next) : CANO_NO_STATE;
+	state->on_timeout = on_timeout ? cano_graph_find(&compiler->graph, on_timeout) :
+		CANO_NO_STATE;
 	if (state->next != CANO_NO_STATE)
 		indexes[state->ntargets++] = state->next;
 	for (int i = 0; i < ntargets; i++)
@@ -293,7 +297,7 @@ static void
 note_state(Compiler *compiler, JsonbContainer *part, const CanoState *state)
 {
 	static const char *const keys[] = {
-		"compensate", "compensate_retry", "breaker", "limiter", "on_timeout"
+		"compensate", "compensate_retry", "breaker", "limiter"
 	};
 	CanoDefinition *definition = compiler->definition;
 	JsonbValue	value;
@@ -301,7 +305,7 @@ note_state(Compiler *compiler, JsonbContainer *part, const CanoState *state)
 	if (definition->not_yet != NULL)
 		return;
 	if (state->kind == CANO_KIND_SPLIT || state->kind == CANO_KIND_BATCH ||
-		state->kind == CANO_KIND_RECEIVE || state->kind == CANO_KIND_CHILD ||
+		state->kind == CANO_KIND_CHILD ||
 		state->kind == CANO_KIND_EXTERNAL)
 	{
 		definition->not_yet = psprintf("state \"%s\" of kind %s", state->name,

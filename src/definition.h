@@ -20,6 +20,7 @@ typedef struct CanoStateExtra
 	const CanoFunctionName *run;	/* NULL: calls nothing */
 	int64		timeout_ms;		/* one attempt; 0 = none */
 	const char *output_key;		/* NULL: none */
+	const char *signal;			/* receive: its name */
 	const Interval *delay;		/* timer: this or */
 	TimestampTz until;			/* this; DT_NOBEGIN = none */
 } CanoStateExtra;

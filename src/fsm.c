@@ -50,6 +50,16 @@ cano_fsm_decide(const CanoModel *model, const CanoPosition *position,
 		case CANO_WOKEN:
 			if (from->kind == CANO_KIND_TIMER)
 				return enter(model, from->next, 0);
+			if (from->kind == CANO_KIND_RECEIVE)
+				return from->on_timeout != CANO_NO_STATE ?
+					enter(model, from->on_timeout, 0) :
+					end(position->state, CANO_FAILED, CANO_FAULT_NO_SIGNAL,
+						CANO_CAT_TIMEOUT);
+			break;
+
+		case CANO_SIGNALLED:
+			if (from->kind == CANO_KIND_RECEIVE)
+				return enter(model, from->next, 0);
 			break;
 
 		case CANO_SAID_NEXT:
@@ -136,11 +146,13 @@ enter(const CanoModel *model, int target, int64_t delay_us)
 			decision.category = CANO_CAT_WORKFLOW;
 		}
 	}
-	else if (state->kind == CANO_KIND_TIMER && !state->calls)
+	else if (state->kind == CANO_KIND_RECEIVE ||
+			 (state->kind == CANO_KIND_TIMER && !state->calls))
 	{
 		decision.verb = CANO_WAIT;
 		decision.duty = CANO_DUTY_WAKE;
-		decision.waiting = CANO_WAIT_TIMER;
+		decision.waiting = state->kind == CANO_KIND_RECEIVE ?
+			CANO_WAIT_SIGNAL : CANO_WAIT_TIMER;
 		decision.own_time = true;
 	}
 	return decision;

@@ -18,7 +18,10 @@
 typedef enum CanoDuty
 {
 	CANO_DUTY_ENTER = 'e',		/* do what the state is for */
-	CANO_DUTY_WAKE = 'w'		/* the time this state waited for has come */
+	CANO_DUTY_WAKE = 'w',		/* the time this state waited for has come */
+	CANO_DUTY_SIGNAL = 's',		/* the signal this state waited for is there */
+	CANO_DUTY_NOTICE = 'n'		/* look whether the run waits for a signal that
+								 * is there; moves the run itself nowhere */
 } CanoDuty;
 
 /* What happened to the run. */
@@ -26,6 +29,7 @@ typedef enum CanoHappened
 {
 	CANO_ARRIVED,				/* entered a state that calls nothing */
 	CANO_WOKEN,					/* the state's own wait is over */
+	CANO_SIGNALLED,				/* the signal it waited for is there */
 	CANO_SAID_NEXT,				/* task returned: go on */
 	CANO_SAID_UNTIL,			/* a timer's function returned its due time */
 	CANO_SAID_MORE,
@@ -70,7 +74,8 @@ typedef enum CanoWaiting
 	CANO_WAIT_RETRY = 'r',
 	CANO_WAIT_TIMER = 't',
 	CANO_WAIT_SCHEDULE = 's',
-	CANO_WAIT_POLL = 'p'
+	CANO_WAIT_POLL = 'p',
+	CANO_WAIT_SIGNAL = 'g'
 } CanoWaiting;
 
 /* Which error the run ends with. */
@@ -80,6 +85,7 @@ typedef enum CanoFault
 	CANO_FAULT_TASK,			/* the task's own error, as it is */
 	CANO_FAULT_EXHAUSTED,		/* the same, wrapped: attempts used up */
 	CANO_FAULT_VERDICT,			/* the task's own reason */
+	CANO_FAULT_NO_SIGNAL,		/* it waited for a signal in vain */
 	CANO_FAULT_EXIT,			/* an exit whose outcome is not completed */
 	CANO_FAULT_POISONED,		/* it crashed too often */
 	CANO_FAULT_NO_NEXT,			/* no state given and no default */

@@ -89,6 +89,7 @@ typedef struct CanoState
 	const char *name;
 	CanoKind	kind;
 	int			next;			/* default successor, or CANO_NO_STATE */
+	int			on_timeout;		/* receive: where to go when it waited in vain */
 	bool		anywhere;		/* no targets were given: any state will do */
 	int			ntargets;		/* otherwise these, with next among them */
 	const int  *targets;

@@ -87,6 +87,12 @@ cano_step_run(const CanoRun *run, bool holding, const CanoError *failure,
 		decide(run, CANO_CRASHED, step);
 	else if (run->duty == CANO_DUTY_WAKE)
 		decide(run, CANO_WOKEN, step);
+	else if (run->duty == CANO_DUTY_SIGNAL)
+	{
+		step->said.output = run->signal;
+		decide(run, CANO_SIGNALLED, step);
+		take_output(run, step);
+	}
 	else if (!state->calls)
 		decide(run, CANO_ARRIVED, step);
 	else
@@ -236,7 +242,8 @@ call_function(const CanoRun *run, CanoStep *step)
 		.data = run->data,
 		.cursor = run->cursor,
 		.input = run->input,
-		.headers = run->headers
+		.headers = run->headers,
+		.signal = run->signal
 	};
 
 	cano_call(cano_function_get(extra->run, use), use, &binding,
@@ -479,6 +486,11 @@ cano_step_run_error(const CanoRun *run, const CanoStep *step)
 			if (step->said.detail != NULL)
 				error.detail = JsonbToCString(NULL, &step->said.detail->root,
 											  VARSIZE(step->said.detail));
+			break;
+		case CANO_FAULT_NO_SIGNAL:
+			error = *cano_error_make(CANO_CAT_TIMEOUT,
+									 "state \"%s\" received no signal \"%s\" in time",
+									 state, extra->signal);
 			break;
 		case CANO_FAULT_EXIT:
 			state = run->definition->model.states[decision->state].name;

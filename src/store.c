@@ -24,6 +24,7 @@
 #include "guc.h"
 #include "json.h"
 #include "store.h"
+#include "store_signal.h"
 #include "window.h"
 
 static Datum column(int row, int number, bool *isnull);
@@ -38,15 +39,10 @@ static void forget_crashes(CanoSettlement *settlement, const CanoRun *run);
 static int	add_job(CanoSettlement *settlement, CanoRows *rows, CanoRun *run,
 					bool requeue);
 
-/* The columns that a job and a timer share, in the order of every statement here. */
-#define JOB_COLUMNS \
-	"owner, priority, id, run, duty, state, attempt, sequence, started_at," \
-	" since, errors, cursor, data"
-
 #define JOB_TYPES \
 	OIDARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, CHARARRAYOID, \
 	TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, \
-	TIMESTAMPTZARRAYOID, INT4ARRAYOID, JSONBARRAYOID, JSONBARRAYOID
+	TIMESTAMPTZARRAYOID, INT4ARRAYOID, JSONBARRAYOID, JSONBARRAYOID, JSONBARRAYOID
 
 static CanoStatement promote = {
 	"WITH due AS ("
@@ -57,8 +53,8 @@ static CanoStatement promote = {
 	"		AND ($3 = 0 OR s.run = $3)"
 	"		ORDER BY s.due_at LIMIT 256"
 	"		FOR UPDATE SKIP LOCKED))"
-	"	RETURNING " JOB_COLUMNS ")"
-	" INSERT INTO cano._job (" JOB_COLUMNS ") SELECT " JOB_COLUMNS " FROM due",
+	"	RETURNING " CANO_JOB_COLUMNS ")"
+	" INSERT INTO cano._job (" CANO_JOB_COLUMNS ") SELECT " CANO_JOB_COLUMNS " FROM due",
 	3, {OIDOID, TIMESTAMPTZOID, INT8OID}
 };
 
@@ -70,9 +66,9 @@ static CanoStatement promote = {
 	"		WHERE q.owner = $1 " condition \
 	"		ORDER BY q.priority, q.id LIMIT $2" \
 	"		FOR UPDATE SKIP LOCKED))" \
-	"	RETURNING " JOB_COLUMNS ")" \
+	"	RETURNING " CANO_JOB_COLUMNS ")" \
 	" SELECT c.run, c.id, c.priority, c.duty, c.state, c.attempt, c.sequence," \
-	"	c.started_at, c.since, c.errors, c.cursor, c.data, r.definition, r.origin, r.max_attempts," \
+	"	c.started_at, c.since, c.errors, c.cursor, c.signal, c.data, r.definition, r.origin, r.max_attempts," \
 	"	r.key, r.input, r.headers," \
 	"	(SELECT x.crashes FROM cano._crash x WHERE x.job = c.id)" \
 	" FROM claimed c JOIN cano._run r ON r.id = c.run" \
@@ -109,17 +105,17 @@ static CanoStatement insert_checkpoints = {
 };
 
 static CanoStatement insert_jobs = {
-	"INSERT INTO cano._job (" JOB_COLUMNS ")"
+	"INSERT INTO cano._job (" CANO_JOB_COLUMNS ")"
 	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
-	"	$13)",
-	13, {JOB_TYPES}
+	"	$13, $14)",
+	14, {JOB_TYPES}
 };
 
 static CanoStatement insert_timers = {
-	"INSERT INTO cano._timer (" JOB_COLUMNS ", due_at, waiting)"
+	"INSERT INTO cano._timer (" CANO_JOB_COLUMNS ", due_at, waiting, awaits)"
 	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
-	"	$13, $14, $15)",
-	15, {JOB_TYPES, TIMESTAMPTZARRAYOID, CHARARRAYOID}
+	"	$13, $14, $15, $16, $17)",
+	17, {JOB_TYPES, TIMESTAMPTZARRAYOID, CHARARRAYOID, TEXTARRAYOID}
 };
 
 static CanoStatement insert_attempts = {
@@ -222,6 +218,7 @@ load_run(CanoRun *run, int row)
 		run->since = DT_NOBEGIN;
 	run->errors = DatumGetInt32(column(row, n++, &isnull));
 	run->cursor = jsonb_column(row, n++);
+	run->signal = jsonb_column(row, n++);
 	run->data = jsonb_column(row, n++);
 	run->definition_id = DatumGetInt64(column(row, n++, &isnull));
 	run->origin = DatumGetInt64(column(row, n++, &isnull));
@@ -266,6 +263,7 @@ cano_settlement_init(CanoSettlement *settlement, Oid owner)
 	cano_rows_init(&settlement->endings, &update_runs);
 	cano_rows_init(&settlement->keys, &delete_keys);
 	cano_rows_init(&settlement->crashes, &delete_crashes);
+	cano_store_listeners_init(&settlement->listeners);
 }
 
 /*
@@ -319,8 +317,13 @@ cano_settle_timer(CanoSettlement *settlement, CanoRun *run,
 	CanoRows   *rows = &settlement->timers;
 	int			row = add_job(settlement, rows, run, waiting != CANO_WAIT_RETRY);
 
-	cano_rows_set(rows, row, 13, TimestampTzGetDatum(due_at));
-	cano_rows_set(rows, row, 14, CharGetDatum(waiting));
+	cano_rows_set(rows, row, 14, TimestampTzGetDatum(due_at));
+	cano_rows_set(rows, row, 15, CharGetDatum(waiting));
+	if (waiting == CANO_WAIT_SIGNAL)
+	{
+		set_text(rows, row, 16, run->definition->extra[run->state].signal);
+		cano_settle_listener(settlement, run->id);
+	}
 }
 
 /*
@@ -354,8 +357,9 @@ add_job(CanoSettlement *settlement, CanoRows *rows, CanoRun *run, bool requeue)
 		cano_rows_set(rows, row, 9, TimestampTzGetDatum(run->since));
 	cano_rows_set(rows, row, 10, Int32GetDatum(run->errors));
 	set_jsonb(rows, row, 11, run->cursor);
+	set_jsonb(rows, row, 12, run->signal);
 	if (run->data != run->input)
-		set_jsonb(rows, row, 12, run->data);
+		set_jsonb(rows, row, 13, run->data);
 	return row;
 }
 
@@ -427,6 +431,14 @@ forget_crashes(CanoSettlement *settlement, const CanoRun *run)
 }
 
 void
+cano_settle_listener(CanoSettlement *settlement, int64 run)
+{
+	CanoRows   *rows = &settlement->listeners;
+
+	cano_rows_set(rows, cano_rows_add(rows), 0, Int64GetDatum(run));
+}
+
+bool
 cano_store_settle(CanoSettlement *settlement)
 {
 	(void) cano_rows_run(&settlement->checkpoints, &insert_checkpoints, SPI_OK_INSERT);
@@ -438,6 +450,8 @@ cano_store_settle(CanoSettlement *settlement)
 	if (cano_rows_run(&settlement->endings, &update_runs, SPI_OK_UPDATE) !=
 		settlement->endings.nrows)
 		elog(ERROR, "a run that ended is not there");
+
+	return cano_store_deliver_to(&settlement->listeners);
 }
 
 /*

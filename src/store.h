@@ -18,6 +18,11 @@
 #include "fsm.h"
 #include "statement.h"
 
+/* The columns that a job and a timer share, in the order of every statement. */
+#define CANO_JOB_COLUMNS \
+	"owner, priority, id, run, duty, state, attempt, sequence, started_at," \
+	" since, errors, cursor, signal, data"
+
 /* Sequence of a run that has no checkpoint yet. */
 #define CANO_NO_SEQUENCE	(-1)
 
@@ -40,6 +45,7 @@ typedef struct CanoRun
 	TimestampTz since;			/* poll: of this attempt's first ask */
 	int32		errors;			/* poll: in a row, forgiven so far */
 	Jsonb	   *cursor;			/* stepped: of its next step, or NULL */
+	Jsonb	   *signal;			/* the latest received, or NULL */
 	Jsonb	   *data;
 	int64		definition_id;
 	const CanoDefinition *definition;
@@ -63,6 +69,7 @@ typedef struct CanoSettlement
 	CanoRows	endings;
 	CanoRows	keys;			/* to free */
 	CanoRows	crashes;		/* to forget */
+	CanoRows	listeners;		/* runs that may wait for a signal that is there */
 } CanoSettlement;
 
 /* How a run ended. */
@@ -124,7 +131,10 @@ extern void cano_settle_end(CanoSettlement *settlement, const CanoRun *run,
 /* A new id for a run or a job.  Needs no window. */
 extern int64 cano_store_new_id(void);
 
-/* Write it all. */
-extern void cano_store_settle(CanoSettlement *settlement);
+/* The run may wait, or begin to wait, for a signal that is there. */
+extern void cano_settle_listener(CanoSettlement *settlement, int64 run);
+
+/* Write it all.  True if that made something due that was not. */
+extern bool cano_store_settle(CanoSettlement *settlement);
 
 #endif							/* CANO_STORE_H */
