@@ -55,6 +55,7 @@ typedef struct Arguments
 
 static void begin(FunctionCallInfo fcinfo, const char *function,
 				  const Arguments *arguments, CanoSubmission *submission);
+static void wake(const CanoSubmission *submission, int64 first);
 static void check_role(void);
 static const CanoDefinition *get_definition(FunctionCallInfo fcinfo, int version);
 static Jsonb *check_input(Datum input, bool isnull);
@@ -120,7 +121,7 @@ cano_submit_many(PG_FUNCTION_ARGS)
 	cano_window_close(&window);
 	CANO_POINT("submit-after-insert");
 	if (n > 0)
-		cano_wake_at_commit(submission.owner, submission.due_at);
+		wake(&submission, ids[0]);
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	for (int i = 0; i < n; i++)
@@ -160,8 +161,19 @@ submit_one(FunctionCallInfo fcinfo, const char *function, int64 *run)
 	if (!is_new)
 		return false;
 	CANO_POINT("submit-after-insert");
-	cano_wake_at_commit(submission.owner, submission.due_at);
+	wake(&submission, *run);
 	return true;
+}
+
+/*
+ * Tell a worker at the commit.  "first" is the lowest id submitted.
+ */
+static void
+wake(const CanoSubmission *submission, int64 first)
+{
+	CanoPlace	place = {submission->priority, first};
+
+	cano_wake_at_commit(submission->owner, submission->due_at, place);
 }
 
 /*

@@ -88,6 +88,8 @@ typedef struct Pace
 static void batch_body(CanoBatch *batch, CanoBatchResult *result);
 static bool may_work(CanoBatch *batch, CanoBatchResult *result);
 static void claim(CanoBatch *batch, CanoBatchResult *result);
+static void claim_run(CanoBatch *batch, TimestampTz now);
+static void claim_any(CanoBatch *batch, TimestampTz now, int limit);
 static void run_through(CanoBatch *batch, CanoRun *run);
 static void receive(CanoRun *run);
 static void put_back(CanoBatch *batch, CanoRun *run);
@@ -218,26 +220,74 @@ claim(CanoBatch *batch, CanoBatchResult *result)
 	cano_settlement_init(&batch->settlement, batch->owner);
 
 	cano_window_open(&window);
-	cano_store_promote(batch->owner, now, batch->only_run);
 	if (batch->only_run != 0)
-		cano_store_deliver(batch->only_run);
-	batch->nruns = cano_store_claim(batch->owner, batch->only_run, limit,
-									batch->runs, batch_context);
+		claim_run(batch, now);
+	else
+		claim_any(batch, now, limit);
 	if (batch->nruns == 0)
 	{
 		result->idle = true;
 		result->next_due = cano_store_next_due(batch->owner, batch->only_run);
 	}
-	else if (batch->nruns == limit && batch->only_run == 0 &&
-			 cano_store_more_due(batch->owner))
-		cano_lane_backlog(batch->owner);
 	cano_window_close(&window);
 	MemoryContextSwitchTo(batch_context);
-	batch->first.job = batch->runs[0].job;
-	batch->first.sequence = batch->runs[0].sequence;
-	batch->first.attempt = batch->runs[0].attempt;
-	batch->first.state = batch->runs[0].state_name;
+	if (batch->nruns > 0)
+	{
+		batch->first.job = batch->runs[0].job;
+		batch->first.sequence = batch->runs[0].sequence;
+		batch->first.attempt = batch->runs[0].attempt;
+		batch->first.state = batch->runs[0].state_name;
+	}
 	INSTR_TIME_SET_CURRENT(batch->started);
+}
+
+static void
+claim_run(CanoBatch *batch, TimestampTz now)
+{
+	(void) cano_lane_hint(batch->owner);
+	(void) cano_store_promote(batch->owner, now, batch->only_run);
+	(void) cano_store_deliver(batch->only_run);
+	batch->nruns = cano_store_claim_run(batch->owner, batch->only_run,
+										batch->runs, batch_context);
+	if (batch->nruns > 0)
+		cano_lane_claimed(batch->owner, CANO_FIRST_PLACE);
+}
+
+/*
+ * Claim from where the hint says that the queue begins.
+ */
+static void
+claim_any(CanoBatch *batch, TimestampTz now, int limit)
+{
+	CanoPlace	hint = cano_lane_hint(batch->owner);
+	CanoPlace	from = cano_place_min(hint,
+									  cano_store_promote(batch->owner, now, 0));
+	CanoPlace	next;
+
+	batch->nruns = cano_store_claim(batch->owner, from, limit, batch->runs,
+									batch_context);
+	if (batch->nruns == 0 && cano_place_before(CANO_FIRST_PLACE, from) &&
+		cano_lane_may_look_at_all(batch->owner))
+	{
+		instr_time	began;
+
+		INSTR_TIME_SET_CURRENT(began);
+		from = CANO_FIRST_PLACE;
+		batch->nruns = cano_store_claim(batch->owner, from, limit, batch->runs,
+										batch_context);
+		cano_lane_looked_at_all(batch->owner, elapsed_ms(began));
+	}
+	if (batch->nruns == 0)
+		return;
+
+	/* A hint that was passed by is wrong: leave it where this claim began. */
+	next.priority = batch->runs[batch->nruns - 1].priority;
+	next.id = batch->runs[batch->nruns - 1].job + 1;
+	if (cano_place_before(from, hint))
+		cano_wake_at_commit(batch->owner, now, from);
+	cano_lane_claimed(batch->owner, next);
+	if (batch->nruns == limit && cano_store_more_due(batch->owner, next))
+		cano_lane_backlog(batch->owner);
 }
 
 /*
@@ -336,9 +386,13 @@ receive(CanoRun *run)
 static void
 put_back(CanoBatch *batch, CanoRun *run)
 {
+	CanoPlace	place;
+
 	batch->put_back++;
 	cano_settle_job(&batch->settlement, run);
-	cano_wake_at_commit(batch->owner, batch->settlement.now);
+	place.priority = run->priority;
+	place.id = run->job;
+	cano_wake_at_commit(batch->owner, batch->settlement.now, place);
 }
 
 /*
@@ -414,7 +468,7 @@ follow(CanoBatch *batch, CanoRun *run, const CanoStep *step)
 		TimestampTz due = due_at(batch, run, step);
 
 		cano_settle_timer(&batch->settlement, run, due, decision->waiting);
-		cano_wake_at_commit(batch->owner, due);
+		cano_wake_at_commit(batch->owner, due, CANO_NO_PLACE);
 		return false;
 	}
 	return true;
@@ -507,15 +561,15 @@ settle(CanoBatch *batch)
 {
 	int			lock_timeout = LockTimeout;
 	CanoWindow	window;
-	bool		due;
+	CanoPlace	place;
 
 	CANO_POINT("batch-before-settle");
 	LockTimeout = 0;
 	cano_window_open(&window);
-	due = cano_store_settle(&batch->settlement);
+	place = cano_store_settle(&batch->settlement);
 	cano_window_close(&window);
-	if (due)
-		cano_wake_at_commit(batch->owner, batch->settlement.now);
+	if (cano_place_before(place, CANO_NO_PLACE))
+		cano_wake_at_commit(batch->owner, batch->settlement.now, place);
 	LockTimeout = lock_timeout;
 }
 

@@ -12,6 +12,10 @@
  *   shared mode until it has chosen an idle worker or told the launcher.
  * - A process that ends in any other way raises the generation itself, after
  *   its transaction is over.
+ * The hint obeys the same order: it is lowered to new work after the commit
+ * made that visible, and raised only by a commit whose claim looked after the
+ * generation that still stands; an abort, which frees what was claimed, puts
+ * it to the front.
  *
  *-------------------------------------------------------------------------
  */
@@ -37,18 +41,33 @@ typedef struct PendingWake
 {
 	Oid			role;
 	TimestampTz due_at;
+	CanoPlace	place;
 } PendingWake;
+
+/* A claim of the current transaction. */
+typedef struct PendingClaim
+{
+	Oid			role;			/* InvalidOid: none */
+	uint64		generation;		/* before it looked */
+	CanoPlace	next;			/* it passed nothing over before this */
+} PendingClaim;
+
+/* A look at everything may take this share of the time. */
+#define LOOK_AT_ALL_SHARE	50
 
 static bool evict(void);
 static bool has_slot(const CanoLane *lane);
 static void register_callback(void);
 static void transaction_ended(XactEvent event, void *arg);
+static void raise_hint(void);
 static void tell_lanes(void);
+static CanoLane *find_lane(Oid role);
 static ConditionVariable *bucket(int64 run);
 
 /* In TopTransactionContext. */
 static List *pending = NIL;
 static uint64 pending_buckets = 0;
+static PendingClaim claim = {0};
 
 /* To be told however the transaction ends. */
 static Oid	role_at_end = InvalidOid;
@@ -73,6 +92,8 @@ cano_lane_get(Oid database, Oid role)
 	lane->key = key;
 	SpinLockInit(&lane->mutex);
 	lane->due_at = DT_NOEND;
+	lane->hint = CANO_FIRST_PLACE;
+	lane->look_at_all_at = DT_NOBEGIN;
 	lane->retry_at = lane->started_at = lane->wanted_since = DT_NOBEGIN;
 	return lane;
 }
@@ -174,7 +195,7 @@ cano_lane_alert(CanoLane *lane)
 }
 
 bool
-cano_lane_note(Oid database, Oid role, TimestampTz due_at)
+cano_lane_note(Oid database, Oid role, TimestampTz due_at, CanoPlace place)
 {
 	CanoLaneKey key = {.database = database,.role = role};
 	CanoLane   *lane;
@@ -196,7 +217,12 @@ cano_lane_note(Oid database, Oid role, TimestampTz due_at)
 	}
 
 	if (due_at == DT_NOBEGIN || due_at <= cano_now())
+	{
+		SpinLockAcquire(&lane->mutex);
+		lane->hint = cano_place_min(lane->hint, place);
+		SpinLockRelease(&lane->mutex);
 		cano_lane_alert(lane);
+	}
 	else
 	{
 		SpinLockAcquire(&lane->mutex);
@@ -339,10 +365,94 @@ cano_lane_succeed(void)
 	LWLockRelease(cano_shared->lock);
 }
 
+/* ---- The hint ---- */
+
+/* In this database; the lock must be held. */
+static CanoLane *
+find_lane(Oid role)
+{
+	CanoLaneKey key = {.database = MyDatabaseId,.role = role};
+
+	return hash_search(cano_lanes, &key, HASH_FIND, NULL);
+}
+
+CanoPlace
+cano_lane_hint(Oid role)
+{
+	CanoPlace	hint = CANO_FIRST_PLACE;
+	CanoLane   *lane;
+
+	claim.role = InvalidOid;
+	claim.generation = PG_UINT64_MAX;
+	if (cano_shared == NULL)
+		return hint;
+	LWLockAcquire(cano_shared->lock, LW_SHARED);
+	lane = find_lane(role);
+	if (lane != NULL)
+	{
+		SpinLockAcquire(&lane->mutex);
+		claim.generation = lane->generation;
+		hint = lane->hint;
+		SpinLockRelease(&lane->mutex);
+	}
+	LWLockRelease(cano_shared->lock);
+	return hint;
+}
+
+void
+cano_lane_claimed(Oid role, CanoPlace next)
+{
+	if (cano_shared == NULL)
+		return;
+	register_callback();
+	claim.role = role;
+	claim.next = next;
+}
+
+bool
+cano_lane_may_look_at_all(Oid role)
+{
+	CanoLane   *lane;
+	bool		may = false;
+
+	if (cano_shared == NULL)
+		return false;			/* it did */
+	LWLockAcquire(cano_shared->lock, LW_SHARED);
+	lane = find_lane(role);
+	if (lane != NULL)
+	{
+		TimestampTz now = GetCurrentTimestamp();
+
+		SpinLockAcquire(&lane->mutex);
+		may = now >= lane->look_at_all_at;
+		SpinLockRelease(&lane->mutex);
+	}
+	LWLockRelease(cano_shared->lock);
+	return may;
+}
+
+void
+cano_lane_looked_at_all(Oid role, double ms)
+{
+	TimestampTz next = GetCurrentTimestamp() +
+		(int64) (ms * 1000 * LOOK_AT_ALL_SHARE);
+	CanoLane   *lane;
+
+	LWLockAcquire(cano_shared->lock, LW_SHARED);
+	lane = find_lane(role);
+	if (lane != NULL)
+	{
+		SpinLockAcquire(&lane->mutex);
+		lane->look_at_all_at = next;
+		SpinLockRelease(&lane->mutex);
+	}
+	LWLockRelease(cano_shared->lock);
+}
+
 /* ---- Told at the end of a transaction ---- */
 
 void
-cano_wake_at_commit(Oid role, TimestampTz due_at)
+cano_wake_at_commit(Oid role, TimestampTz due_at, CanoPlace place)
 {
 	MemoryContext caller;
 	PendingWake *wake;
@@ -356,6 +466,7 @@ cano_wake_at_commit(Oid role, TimestampTz due_at)
 		if (wake->role == role)
 		{
 			wake->due_at = Min(wake->due_at, due_at);
+			wake->place = cano_place_min(wake->place, place);
 			return;
 		}
 	}
@@ -364,6 +475,7 @@ cano_wake_at_commit(Oid role, TimestampTz due_at)
 	wake = palloc(sizeof(PendingWake));
 	wake->role = role;
 	wake->due_at = due_at;
+	wake->place = place;
 	pending = lappend(pending, wake);
 	MemoryContextSwitchTo(caller);
 }
@@ -386,7 +498,7 @@ cano_lane_note_at_end(Oid role)
 		role_at_end = role;
 	}
 	else
-		cano_lane_note(MyDatabaseId, role, DT_NOBEGIN);
+		cano_lane_note(MyDatabaseId, role, DT_NOBEGIN, CANO_FIRST_PLACE);
 }
 
 static void
@@ -407,6 +519,7 @@ transaction_ended(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
+			raise_hint();
 			tell_lanes();
 			for (int i = 0; pending_buckets != 0; i++, pending_buckets >>= 1)
 			{
@@ -415,6 +528,10 @@ transaction_ended(XactEvent event, void *arg)
 			}
 			break;
 		case XACT_EVENT_ABORT:
+			if (OidIsValid(claim.role))
+				cano_lane_note(MyDatabaseId, claim.role, DT_NOBEGIN,
+							   CANO_FIRST_PLACE);
+			break;
 		case XACT_EVENT_PREPARE:	/* COMMIT PREPARED asks for a scan */
 			break;
 		default:
@@ -422,9 +539,30 @@ transaction_ended(XactEvent event, void *arg)
 	}
 	pending = NIL;
 	pending_buckets = 0;
+	claim.role = InvalidOid;
 	if (OidIsValid(role_at_end))
-		cano_lane_note(MyDatabaseId, role_at_end, DT_NOBEGIN);
+		cano_lane_note(MyDatabaseId, role_at_end, DT_NOBEGIN, CANO_FIRST_PLACE);
 	role_at_end = InvalidOid;
+}
+
+static void
+raise_hint(void)
+{
+	CanoLane   *lane;
+
+	if (!OidIsValid(claim.role))
+		return;
+	LWLockAcquire(cano_shared->lock, LW_SHARED);
+	lane = find_lane(claim.role);
+	if (lane != NULL)
+	{
+		SpinLockAcquire(&lane->mutex);
+		if (lane->generation == claim.generation &&
+			cano_place_before(lane->hint, claim.next))
+			lane->hint = claim.next;
+		SpinLockRelease(&lane->mutex);
+	}
+	LWLockRelease(cano_shared->lock);
 }
 
 static void
@@ -436,7 +574,8 @@ tell_lanes(void)
 	{
 		PendingWake *wake = lfirst(cell);
 
-		if (!cano_lane_note(MyDatabaseId, wake->role, wake->due_at))
+		if (!cano_lane_note(MyDatabaseId, wake->role, wake->due_at,
+							wake->place))
 			cano_scan_request(MyDatabaseId);
 	}
 }

@@ -215,7 +215,7 @@ scan_database(void)
 	}
 	for (int i = 0; i < nowners; i++)
 		complete &= cano_lane_note(MyDatabaseId, owners[i].role,
-								   owners[i].due_at);
+								   owners[i].due_at, CANO_FIRST_PLACE);
 	if (!complete)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),

@@ -20,6 +20,8 @@
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"
 
+#include "place.h"
+
 /* Sessions have slots of their own, so that they cannot take the workers'. */
 #define CANO_WORKER_SLOTS	128
 #define CANO_SESSION_SLOTS	64
@@ -55,6 +57,8 @@ typedef struct CanoLane
 	bool		backlog;		/* more than those who look can take */
 	bool		saturated;		/* another worker is out of the question */
 	TimestampTz due_at;			/* next time known, or DT_NOEND */
+	CanoPlace	hint;			/* no due job stands before it */
+	TimestampTz look_at_all_at; /* not before may a claim ignore it */
 
 	/* under the LWLock, exclusive */
 	bool		mismatch;		/* the wrong version was reported */
@@ -219,7 +223,8 @@ extern void cano_lane_alert(CanoLane *lane);
 extern bool cano_lane_send_idle(CanoLane *lane);
 
 /* Work due at some time.  False when it could not be noted for lack of room. */
-extern bool cano_lane_note(Oid database, Oid role, TimestampTz due_at);
+extern bool cano_lane_note(Oid database, Oid role, TimestampTz due_at,
+						   CanoPlace place);
 
 /* Wake at the end of this transaction, or at once outside of one. */
 extern void cano_lane_note_at_end(Oid role);

@@ -248,7 +248,7 @@ exit_callback(int code, Datum arg)
 	cano_my_slot = -1;
 	cano_slot_release(slot);
 	if (kind == CANO_SLOT_SESSION)
-		cano_lane_note(MyDatabaseId, role, DT_NOBEGIN);
+		cano_lane_note(MyDatabaseId, role, DT_NOBEGIN, CANO_FIRST_PLACE);
 }
 
 void

@@ -15,6 +15,8 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "place.h"
+
 /* Ask for the memory; only while libraries are preloaded. */
 extern void cano_shmem_init(void);
 
@@ -44,9 +46,29 @@ extern void cano_slot_progress(int64 done, int64 total, const char *note);
 /*
  * Remember that the current transaction made work of that role due at that
  * time; told to the launcher or to an idle worker when it commits, forgotten
- * when it aborts.
+ * when it aborts.  "place" is that of the first of the jobs; CANO_NO_PLACE if
+ * there are only timers.
  */
-extern void cano_wake_at_commit(Oid role, TimestampTz due_at);
+extern void cano_wake_at_commit(Oid role, TimestampTz due_at, CanoPlace place);
+
+/*
+ * A claim need not look at what stands before the hint: nothing there is due.
+ * Not starting at the head of the queue is what keeps a claim cheap, because
+ * the dead rows of jobs that are done stand there until they are vacuumed.
+ * Get it before the snapshot of the claim is taken; then say behind which
+ * place nothing was passed over.  The hint moves there when the transaction
+ * commits, unless other work has become due since; it moves to the front when
+ * the transaction aborts.
+ */
+extern CanoPlace cano_lane_hint(Oid role);
+extern void cano_lane_claimed(Oid role, CanoPlace next);
+
+/*
+ * May a claim that found nothing look at the whole queue?  A safety net,
+ * cheap enough by its rareness.  Say how long it took.
+ */
+extern bool cano_lane_may_look_at_all(Oid role);
+extern void cano_lane_looked_at_all(Oid role, double ms);
 
 /* The same for those who wait for the end of a run. */
 extern void cano_wake_waiters_at_commit(int64 run);

@@ -100,12 +100,13 @@ static void
 send(const CanoAddressee *to, const char *name, const Jsonb *payload)
 {
 	TimestampTz now = cano_now();
+	CanoPlace	place;
 	CanoWindow	window;
 
 	cano_window_open(&window);
-	cano_store_signal(to, name, payload, now);
+	place = cano_store_signal(to, name, payload, now);
 	cano_window_close(&window);
-	cano_wake_at_commit(to->owner, now);
+	cano_wake_at_commit(to->owner, now, place);
 }
 
 static char *

@@ -30,6 +30,7 @@
 static Datum column(int row, int number, bool *isnull);
 static char *text_column(int row, int number);
 static Jsonb *jsonb_column(int row, int number);
+static int	load_runs(int n, CanoRun *runs, MemoryContext context);
 static void load_run(CanoRun *run, int row);
 static void set_text(CanoRows *rows, int row, int number, const char *value);
 static void set_jsonb(CanoRows *rows, int row, int number, const Jsonb *value);
@@ -54,7 +55,10 @@ static CanoStatement promote = {
 	"		ORDER BY s.due_at LIMIT 256"
 	"		FOR UPDATE SKIP LOCKED))"
 	"	RETURNING " CANO_JOB_COLUMNS ")"
-	" INSERT INTO cano._job (" CANO_JOB_COLUMNS ") SELECT " CANO_JOB_COLUMNS " FROM due",
+	", moved AS ("
+	"	INSERT INTO cano._job (" CANO_JOB_COLUMNS ")"
+	"	SELECT " CANO_JOB_COLUMNS " FROM due RETURNING priority, id)"
+	" SELECT m.priority, m.id FROM moved m ORDER BY m.priority, m.id LIMIT 1",
 	3, {OIDOID, TIMESTAMPTZOID, INT8OID}
 };
 
@@ -74,7 +78,10 @@ static CanoStatement promote = {
 	" FROM claimed c JOIN cano._run r ON r.id = c.run" \
 	" ORDER BY c.priority, c.id"
 
-static CanoStatement claim_any = {CLAIM(""), 2, {OIDOID, INT4OID}};
+static CanoStatement claim_any = {
+	CLAIM("AND (q.priority, q.id) >= ($3, $4)"),
+	4, {OIDOID, INT4OID, INT4OID, INT8OID}
+};
 
 /* A run is led to its job by its newest checkpoint, or has its own id. */
 static CanoStatement claim_run = {
@@ -85,8 +92,9 @@ static CanoStatement claim_run = {
 };
 
 static CanoStatement more_due = {
-	"SELECT FROM cano._job q WHERE q.owner = $1 LIMIT 1",
-	1, {OIDOID}
+	"SELECT FROM cano._job q"
+	" WHERE q.owner = $1 AND (q.priority, q.id) >= ($2, $3) LIMIT 1",
+	3, {OIDOID, INT4OID, INT8OID}
 };
 
 static CanoStatement next_due = {
@@ -160,7 +168,7 @@ static CanoStatement delete_crashes = {
 	1, {INT8ARRAYOID}
 };
 
-void
+CanoPlace
 cano_store_promote(Oid owner, TimestampTz now, int64 run)
 {
 	Datum		values[] = {
@@ -169,24 +177,57 @@ cano_store_promote(Oid owner, TimestampTz now, int64 run)
 		Int64GetDatum(run)
 	};
 
-	(void) cano_statement_run(&promote, values, NULL, SPI_OK_INSERT);
+	return cano_store_place(cano_statement_run(&promote, values, NULL,
+											   SPI_OK_SELECT));
+}
+
+CanoPlace
+cano_store_place(uint64 nrows)
+{
+	CanoPlace	place = CANO_NO_PLACE;
+	bool		isnull;
+
+	if (nrows > 0)
+	{
+		place.priority = DatumGetInt32(column(0, 1, &isnull));
+		place.id = DatumGetInt64(column(0, 2, &isnull));
+	}
+	return place;
 }
 
 int
-cano_store_claim(Oid owner, int64 run, int limit, CanoRun *runs,
+cano_store_claim(Oid owner, CanoPlace from, int limit, CanoRun *runs,
 				 MemoryContext context)
 {
 	Datum		values[] = {
 		ObjectIdGetDatum(owner),
 		Int32GetDatum(limit),
+		Int32GetDatum(from.priority),
+		Int64GetDatum(from.id)
+	};
+
+	return load_runs(cano_statement_run(&claim_any, values, NULL, SPI_OK_SELECT),
+					 runs, context);
+}
+
+int
+cano_store_claim_run(Oid owner, int64 run, CanoRun *runs, MemoryContext context)
+{
+	Datum		values[] = {
+		ObjectIdGetDatum(owner),
+		Int32GetDatum(1),
 		Int64GetDatum(run)
 	};
-	MemoryContext spi_context;
-	int			n;
 
-	n = cano_statement_run(run == 0 ? &claim_any : &claim_run, values, NULL,
-						   SPI_OK_SELECT);
-	spi_context = MemoryContextSwitchTo(context);
+	return load_runs(cano_statement_run(&claim_run, values, NULL, SPI_OK_SELECT),
+					 runs, context);
+}
+
+static int
+load_runs(int n, CanoRun *runs, MemoryContext context)
+{
+	MemoryContext spi_context = MemoryContextSwitchTo(context);
+
 	for (int i = 0; i < n; i++)
 		load_run(&runs[i], i);
 	MemoryContextSwitchTo(spi_context);
@@ -233,9 +274,13 @@ load_run(CanoRun *run, int row)
 }
 
 bool
-cano_store_more_due(Oid owner)
+cano_store_more_due(Oid owner, CanoPlace from)
 {
-	Datum		values[] = {ObjectIdGetDatum(owner)};
+	Datum		values[] = {
+		ObjectIdGetDatum(owner),
+		Int32GetDatum(from.priority),
+		Int64GetDatum(from.id)
+	};
 
 	return cano_statement_run(&more_due, values, NULL, SPI_OK_SELECT) > 0;
 }
@@ -438,7 +483,7 @@ cano_settle_listener(CanoSettlement *settlement, int64 run)
 	cano_rows_set(rows, cano_rows_add(rows), 0, Int64GetDatum(run));
 }
 
-bool
+CanoPlace
 cano_store_settle(CanoSettlement *settlement)
 {
 	(void) cano_rows_run(&settlement->checkpoints, &insert_checkpoints, SPI_OK_INSERT);

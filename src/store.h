@@ -16,6 +16,7 @@
 
 #include "definition.h"
 #include "fsm.h"
+#include "place.h"
 #include "statement.h"
 
 /* The columns that a job and a timer share, in the order of every statement. */
@@ -93,22 +94,28 @@ typedef struct CanoAttempt
 	const struct CanoError *error;
 } CanoAttempt;
 
-/* Move what has become due of a role's timers into the queue. */
-extern void cano_store_promote(Oid owner, TimestampTz now, int64 run);
+/*
+ * Move what has become due of a role's timers into the queue.  Returns the
+ * first place of these, or CANO_NO_PLACE.
+ */
+extern CanoPlace cano_store_promote(Oid owner, TimestampTz now, int64 run);
 
 /*
  * Claim up to "limit" of the role's jobs that nobody else holds, first come
- * first; of one run only when run is not 0.  The claim is the deletion of
- * the row: it is undone when this transaction is.
+ * first, none that stands before "from"; or the job of one run.  The claim is
+ * the deletion of the row: it is undone when this transaction is.
  */
-extern int	cano_store_claim(Oid owner, int64 run, int limit, CanoRun *runs,
-							 MemoryContext context);
+extern int	cano_store_claim(Oid owner, CanoPlace from, int limit,
+							 CanoRun *runs, MemoryContext context);
+extern int	cano_store_claim_run(Oid owner, int64 run, CanoRun *runs,
+								 MemoryContext context);
 
 /*
- * Is there more in the role's queue than this transaction has claimed?  What
- * others have claimed counts, too: their rows are there until they commit.
+ * Is there more in the role's queue, from that place on, than this transaction
+ * has claimed?  What others have claimed counts, too: their rows are there
+ * until they commit.
  */
-extern bool cano_store_more_due(Oid owner);
+extern bool cano_store_more_due(Oid owner, CanoPlace from);
 
 /* When the role's next timer is due, or DT_NOEND. */
 extern TimestampTz cano_store_next_due(Oid owner, int64 run);
@@ -134,7 +141,13 @@ extern int64 cano_store_new_id(void);
 /* The run may wait, or begin to wait, for a signal that is there. */
 extern void cano_settle_listener(CanoSettlement *settlement, int64 run);
 
-/* Write it all.  True if that made something due that was not. */
-extern bool cano_store_settle(CanoSettlement *settlement);
+/*
+ * Write it all.  Returns the first place of what that made due by itself (a
+ * signal that was there already), or CANO_NO_PLACE.
+ */
+extern CanoPlace cano_store_settle(CanoSettlement *settlement);
+
+/* The first place that the statement just run returned, or CANO_NO_PLACE. */
+extern CanoPlace cano_store_place(uint64 nrows);
 
 #endif							/* CANO_STORE_H */

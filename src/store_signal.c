@@ -69,9 +69,12 @@ static CanoStatement deliver = {
 	"	AND EXISTS (SELECT FROM cano._signal s"
 	"		WHERE s.run = t.run AND s.name = t.awaits)"
 	"	RETURNING " CANO_JOB_COLUMNS ")"
-	" INSERT INTO cano._job (" CANO_JOB_COLUMNS ")"
-	" SELECT owner, priority, id, run, 's', state, attempt, sequence,"
-	"	started_at, since, errors, cursor, signal, data FROM due",
+	", moved AS ("
+	"	INSERT INTO cano._job (" CANO_JOB_COLUMNS ")"
+	"	SELECT owner, priority, id, run, 's', state, attempt, sequence,"
+	"		started_at, since, errors, cursor, signal, data FROM due"
+	"	RETURNING priority, id)"
+	" SELECT m.priority, m.id FROM moved m ORDER BY m.priority, m.id LIMIT 1",
 	1, {INT8ARRAYOID}
 };
 
@@ -117,14 +120,15 @@ read_addressee(int row, CanoAddressee *found)
 	found->priority = DatumGetInt32(SPI_getbinval(tuple, desc, 3, &isnull));
 }
 
-void
+CanoPlace
 cano_store_signal(const CanoAddressee *to, const char *name,
 				  const Jsonb *payload, TimestampTz now)
 {
+	CanoPlace	place = {to->priority, cano_store_new_id()};
 	Datum		values[] = {
 		ObjectIdGetDatum(to->owner),
-		Int32GetDatum(to->priority),
-		Int64GetDatum(cano_store_new_id()),
+		Int32GetDatum(place.priority),
+		Int64GetDatum(place.id),
 		Int64GetDatum(to->run),
 		CStringGetTextDatum(name),
 		TimestampTzGetDatum(now),
@@ -133,6 +137,7 @@ cano_store_signal(const CanoAddressee *to, const char *name,
 
 	(void) cano_statement_run(&insert_signal, values,
 							  payload ? NULL : "      n", SPI_OK_INSERT);
+	return place;
 }
 
 bool
@@ -161,14 +166,14 @@ cano_store_listeners_init(CanoRows *listeners)
 	cano_rows_init(listeners, &lock_runs);
 }
 
-uint64
+CanoPlace
 cano_store_deliver_to(CanoRows *listeners)
 {
 	(void) cano_rows_run(listeners, &lock_runs, SPI_OK_SELECT);
-	return cano_rows_run(listeners, &deliver, SPI_OK_INSERT);
+	return cano_store_place(cano_rows_run(listeners, &deliver, SPI_OK_SELECT));
 }
 
-uint64
+CanoPlace
 cano_store_deliver(int64 run)
 {
 	CanoRows	listeners;

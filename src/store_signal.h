@@ -13,6 +13,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "place.h"
 #include "statement.h"
 
 /* A run to which a signal may be sent. */
@@ -34,9 +35,9 @@ extern int	cano_store_find_key(const char *key, const char *workflow,
 								MemoryContext context, CanoAddressee **found);
 
 /*
- * Leave a signal, and a job that brings notice of it.
+ * Leave a signal, and a job that brings notice of it.  Returns its place.
  */
-extern void cano_store_signal(const CanoAddressee *to, const char *name,
+extern CanoPlace cano_store_signal(const CanoAddressee *to, const char *name,
 							  const Jsonb *payload, TimestampTz now);
 
 /*
@@ -48,10 +49,10 @@ extern bool cano_store_take_signal(int64 run, const char *name,
 
 /*
  * Make those of the listed runs due that wait for a signal which is there.
- * Returns how many.
+ * Returns the first place of their jobs, or CANO_NO_PLACE.
  */
 extern void cano_store_listeners_init(CanoRows *listeners);
-extern uint64 cano_store_deliver_to(CanoRows *listeners);
-extern uint64 cano_store_deliver(int64 run);
+extern CanoPlace cano_store_deliver_to(CanoRows *listeners);
+extern CanoPlace cano_store_deliver(int64 run);
 
 #endif							/* CANO_STORE_SIGNAL_H */
