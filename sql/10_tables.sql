@@ -17,6 +17,7 @@ CREATE TABLE cano._workflow (
 	workflow text COLLATE "C" PRIMARY KEY,
 	owner oid NOT NULL,
 	owner_name name NOT NULL,
+	origin bigint NOT NULL,				-- the server where the owner has that number
 	version integer NOT NULL,
 	paused boolean NOT NULL
 );

@@ -3,10 +3,10 @@
  * belongs to roles he is a member of; cano._can_see() is asked before any
  * condition of his own could see a row (security_barrier).
  */
-CREATE FUNCTION cano._can_see(owner oid) RETURNS boolean
+CREATE FUNCTION cano._can_see(owner oid, owner_name name, origin bigint) RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'cano_can_see';
-COMMENT ON FUNCTION cano._can_see IS 'may the current user see what belongs to that role?';
+COMMENT ON FUNCTION cano._can_see IS 'may the current user see what belongs to that role, which had that name on that server?';
 
 CREATE FUNCTION cano._slots(
 	OUT pid integer, OUT database oid, OUT role oid, OUT kind text, OUT status text,
@@ -61,8 +61,7 @@ SELECT s.pid,
 FROM cano._slots() s
 WHERE s.run_id IS NOT NULL
 	AND s.database = (SELECT d.oid FROM pg_catalog.pg_database d
-		WHERE d.datname = pg_catalog.current_database())
-	AND cano._can_see(s.role);
+		WHERE d.datname = pg_catalog.current_database());
 COMMENT ON VIEW cano.activity IS 'the tasks that are running in this database';
 
 CREATE VIEW cano.workers WITH (security_barrier) AS
@@ -74,7 +73,7 @@ SELECT s.pid,
 	s.started_at
 FROM cano._slots() s
 LEFT JOIN pg_catalog.pg_database d ON d.oid = s.database
-WHERE s.kind = 'worker' AND cano._can_see(s.role);
+WHERE s.kind = 'worker';
 COMMENT ON VIEW cano.workers IS 'the background workers of this server';
 
 /*
@@ -109,7 +108,7 @@ LEFT JOIN cano._timer t
 	ON r.status = 'active' AND t.id = coalesce(k.job, r.id)
 LEFT JOIN cano.activity a
 	ON r.status = 'active' AND a.run_id = r.id
-WHERE cano._can_see(r.owner);
+WHERE cano._can_see(r.owner, r.owner_name, r.origin);
 COMMENT ON VIEW cano._position IS 'where each run is';
 
 CREATE VIEW cano.runs WITH (security_barrier) AS
@@ -153,7 +152,7 @@ SELECT c.run AS run_id,
 	r.cleared
 FROM cano._checkpoint c
 JOIN cano._run r ON r.id = c.run
-WHERE cano._can_see(r.owner);
+WHERE cano._can_see(r.owner, r.owner_name, r.origin);
 COMMENT ON VIEW cano.checkpoints IS 'the log of every run';
 
 CREATE VIEW cano.attempts WITH (security_barrier) AS
@@ -171,7 +170,7 @@ SELECT a.run AS run_id,
 	a.ended_at
 FROM cano._attempt a
 JOIN cano._run r ON r.id = a.run
-WHERE cano._can_see(r.owner);
+WHERE cano._can_see(r.owner, r.owner_name, r.origin);
 COMMENT ON VIEW cano.attempts IS 'every failed attempt';
 
 CREATE VIEW cano.signals WITH (security_barrier) AS
@@ -181,7 +180,7 @@ SELECT s.run AS run_id,
 	s.sent_at
 FROM cano._signal s
 JOIN cano._run r ON r.id = s.run
-WHERE r.status = 'active' AND cano._can_see(r.owner);
+WHERE r.status = 'active' AND cano._can_see(r.owner, r.owner_name, r.origin);
 COMMENT ON VIEW cano.signals IS 'signals that no run has received yet';
 
 CREATE VIEW cano.dead_letters WITH (security_barrier) AS
@@ -193,7 +192,7 @@ SELECT r.id AS run_id,
 	r.ended_at AS dead_at
 FROM cano._run r
 JOIN cano._definition d ON d.id = r.definition
-WHERE r.dead AND cano._can_see(r.owner);
+WHERE r.dead AND cano._can_see(r.owner, r.owner_name, r.origin);
 COMMENT ON VIEW cano.dead_letters IS 'runs that ended by the error of a task';
 
 CREATE VIEW cano.queue_stats WITH (security_barrier) AS

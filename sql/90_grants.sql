@@ -75,6 +75,9 @@ BEGIN
 	LOOP
 		PERFORM pg_catalog.pg_extension_config_dump(v_table.name, '');
 		IF v_table.relkind OPERATOR(pg_catalog.=) 'r' THEN
+			-- A table of somebody's that used the row type would stand in the
+			-- way of DROP EXTENSION.
+			EXECUTE pg_catalog.format('REVOKE ALL ON TYPE %s FROM PUBLIC', v_table.name);
 			EXECUTE pg_catalog.format(
 				'CREATE TRIGGER _guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s'
 				' FOR EACH STATEMENT EXECUTE FUNCTION cano._guard()', v_table.name);

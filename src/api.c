@@ -38,7 +38,6 @@ PG_FUNCTION_INFO_V1(cano_submit);
 PG_FUNCTION_INFO_V1(cano_submit_info);
 PG_FUNCTION_INFO_V1(cano_submit_many);
 
-#define DEFAULT_PRIORITY	1000
 #define MAX_NAME			1000
 #define RESERVED_HEADERS	"workflow."
 

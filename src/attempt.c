@@ -5,8 +5,8 @@
  *
  * A timer of our own, not statement_timeout: a task may change that setting,
  * and a session that calls cano.work() has a use for it.  A task may trap the
- * interruption, so it comes again; one that still goes on long after its time
- * loses its session.
+ * interruption, so it comes again; one that swallows it again and again loses
+ * its session, unless that is a user's.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,10 +18,11 @@
 #include "utils/timestamp.h"
 
 #include "attempt.h"
+#include "txn.h"
 
-/* How often to interrupt again, and after how many times to end it all. */
+/* How often to interrupt again, and how many the task may swallow. */
 #define AGAIN_MS		100
-#define PATIENCE		50
+#define PATIENCE		20
 
 static void out_of_time(void);
 
@@ -58,16 +59,17 @@ cano_attempt_stop(void)
 }
 
 /*
- * Runs in the signal handler.
+ * Runs in the signal handler.  An interruption that is still pending was not
+ * swallowed: the task just has not come to a place where it can be.
  */
 static void
 out_of_time(void)
 {
-	interruptions++;
+	if (interruptions == 0 || !QueryCancelPending)
+		interruptions++;
 	InterruptPending = true;
-	if (interruptions > PATIENCE)
+	QueryCancelPending = true;
+	if (interruptions > PATIENCE && !cano_txn_is_session())
 		ProcDiePending = true;
-	else
-		QueryCancelPending = true;
 	SetLatch(MyLatch);
 }

@@ -17,10 +17,14 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "access/htup_details.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_namespace.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -28,10 +32,13 @@
 #include "utils/timestamp.h"
 
 #include "batch.h"
+#include "compat.h"
+#include "context.h"
 #include "debug.h"
 #include "error.h"
 #include "guc.h"
 #include "json.h"
+#include "recorder.h"
 #include "shmem.h"
 #include "step.h"
 #include "store.h"
@@ -44,6 +51,9 @@
 
 /* How long to leave the tables alone after an error of the engine's own. */
 #define TROUBLE_MS		1000
+
+/* How often a job may make its transaction fail before it is to blame. */
+#define MAX_TROUBLES	3
 
 /* How often a commit that lost against others is tried again at once. */
 #define MAX_CONFLICTS	5
@@ -65,6 +75,7 @@ typedef struct CanoBatch
 	Oid			owner;
 	int64		only_run;
 	int			max_steps;
+	int			lock_timeout;	/* the session's own */
 	int			nruns;
 	Visit		first;			/* the first of them, as it was claimed */
 	CanoRun		runs[MAX_CLAIM];
@@ -87,6 +98,7 @@ typedef struct Pace
 
 static void batch_body(CanoBatch *batch, CanoBatchResult *result);
 static bool may_work(CanoBatch *batch, CanoBatchResult *result);
+static void check_rights(void);
 static void claim(CanoBatch *batch, CanoBatchResult *result);
 static void claim_run(CanoBatch *batch, TimestampTz now);
 static void claim_any(CanoBatch *batch, TimestampTz now, int limit);
@@ -102,6 +114,8 @@ static void end_run(CanoBatch *batch, CanoRun *run, const CanoStep *step);
 static void log_end(const CanoRun *run, const Jsonb *error);
 static void settle(CanoBatch *batch);
 static void batch_failed(CanoBatch *batch, CanoBatchResult *result);
+static void blame(const CanoBatch *batch, const ErrorData *edata);
+static bool is_trouble(const ErrorData *edata);
 static bool is_conflict(const ErrorData *edata);
 static bool is_same_visit(const Visit *visit, const CanoRun *run);
 static bool is_foreign(const CanoRun *run);
@@ -125,6 +139,9 @@ static CanoError *failed_error = NULL;
 /* Commits of a single job lost in a row against other sessions. */
 static int	conflicts = 0;
 
+/* Transactions of a single job that failed in a row, for whatever reason. */
+static int	troubles = 0;
+
 static int64 separate_jobs[MAX_SEPARATE];
 static int	next_separate = 0;
 
@@ -144,6 +161,7 @@ cano_batch_run(int64 run, int max_steps, CanoBatchResult *result)
 	batch->owner = GetUserId();
 	batch->only_run = run;
 	batch->max_steps = max_steps;
+	batch->lock_timeout = LockTimeout;
 	memset(result, 0, sizeof(*result));
 	result->next_due = DT_NOEND;
 
@@ -179,13 +197,16 @@ batch_body(CanoBatch *batch, CanoBatchResult *result)
 	cano_txn_commit(batch->nruns > 0 && batch->all_async);
 	batch->committing = false;
 	batch->committed = true;
+	if (batch->nruns > 0)
+		troubles = conflicts = 0;
 	CANO_POINT("batch-after-commit");
 
 	if (one_by_one > 0)
 		one_by_one--;
 	else if (batch->put_back > 0)
 		claim_limit = Max(Min(claim_limit, batch->nruns - batch->put_back), 1);
-	else if (batch->nruns == claim_limit)
+	else if (batch->nruns == claim_limit &&
+			 elapsed_ms(batch->started) < cano_batch_time)
 		claim_limit = Min(claim_limit * 2, MAX_CLAIM);
 }
 
@@ -200,6 +221,7 @@ may_work(CanoBatch *batch, CanoBatchResult *result)
 		ereport(FATAL,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("role with OID %u does not exist", batch->owner)));
+	check_rights();
 	if (!OidIsValid(cano_extension()->oid) ||
 		(superuser() && !cano_allow_superuser_runs))
 	{
@@ -207,6 +229,34 @@ may_work(CanoBatch *batch, CanoBatchResult *result)
 		return false;
 	}
 	return true;
+}
+
+/*
+ * How an administrator suspends a role: NOLOGIN, or taking back what
+ * cano.grant_usage() or CONNECT gave.  A worker that is there already honours
+ * it like one that could not start.
+ */
+static void
+check_rights(void)
+{
+	Oid			user = GetUserId();
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(user));
+	bool		login = HeapTupleIsValid(tuple) &&
+		((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
+	Oid			schema = cano_extension()->schema;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	if (login &&
+		object_aclcheck(DatabaseRelationId, MyDatabaseId, user, ACL_CONNECT) == ACLCHECK_OK &&
+		(!OidIsValid(schema) ||
+		 object_aclcheck(NamespaceRelationId, schema, user, ACL_USAGE) == ACLCHECK_OK))
+		return;
+	ereport(cano_txn_is_session() ? ERROR : FATAL,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("role \"%s\" may not run tasks in this database",
+					GetUserNameFromId(user, false)),
+			 errhint("It needs LOGIN, CONNECT on the database and what cano.grant_usage() gives.")));
 }
 
 static void
@@ -227,7 +277,7 @@ claim(CanoBatch *batch, CanoBatchResult *result)
 	if (batch->nruns == 0)
 	{
 		result->idle = true;
-		result->next_due = cano_store_next_due(batch->owner, batch->only_run);
+		result->next_due = cano_store_next_due(batch->owner, now, batch->only_run);
 	}
 	cano_window_close(&window);
 	MemoryContextSwitchTo(batch_context);
@@ -534,7 +584,8 @@ end_run(CanoBatch *batch, CanoRun *run, const CanoStep *step)
 	};
 
 	if (step->said.what == CANO_SAID_CANCELLED)
-		end.cancel_reason = step->said.reason;
+		end.cancel_reason = step->said.reason ?
+			cano_error_text(step->said.reason) : NULL;
 	if (end.error != NULL)
 		log_end(run, end.error);
 	if (decision->entered)
@@ -585,6 +636,12 @@ batch_failed(CanoBatch *batch, CanoBatchResult *result)
 	bool		alone = batch->nruns == 1 && batch->steps == 1;
 	ErrorData  *edata;
 
+	/* Whatever was interrupted, the process is as before the batch. */
+	(void) cano_context_set(NULL);
+	cano_recorder_end();
+	cano_slot_end();
+	LockTimeout = batch->lock_timeout;
+
 	MemoryContextSwitchTo(batch_context);
 	edata = CopyErrorData();
 	if (cano_txn_is_session() &&
@@ -608,20 +665,54 @@ batch_failed(CanoBatch *batch, CanoBatchResult *result)
 		return;
 	if (!alone)
 		one_by_one = Max(batch->nruns, batch->steps);
+	batch->steps = 0;
 	if (!batch->committing)
 	{
 		result->idle = true;
 		result->next_due = TimestampTzPlusMilliseconds(cano_now(), TROUBLE_MS);
+		if (batch->nruns == 1 && !is_trouble(edata) &&
+			++troubles > MAX_TROUBLES)
+			blame(batch, edata);
 	}
 	else if (alone && !(is_conflict(edata) && ++conflicts <= MAX_CONFLICTS))
-	{
-		conflicts = 0;
-		MemoryContextSwitchTo(TopMemoryContext);
-		failed_error = cano_error_copy(edata);
-		failed_error->category = CANO_CAT_TASK_EXECUTION;
-		failed_visit = batch->first;
-		failed_visit.state = pstrdup(batch->first.state);
-	}
+		blame(batch, edata);
+}
+
+/*
+ * The next attempt of the run that this batch claimed has failed already.
+ */
+static void
+blame(const CanoBatch *batch, const ErrorData *edata)
+{
+	static MemoryContext context = NULL;
+
+	if (context == NULL)
+		context = AllocSetContextCreate(TopMemoryContext, "cano failed visit",
+										ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(context);
+	MemoryContextSwitchTo(context);
+	failed_error = cano_error_copy(edata);
+	failed_error->category = CANO_CAT_TASK_EXECUTION;
+	failed_visit = batch->first;
+	failed_visit.state = pstrdup(batch->first.state);
+	MemoryContextSwitchTo(batch_context);
+	conflicts = 0;
+	troubles = 0;
+}
+
+/*
+ * Errors that say something of the server, not of the run at hand.
+ */
+static bool
+is_trouble(const ErrorData *edata)
+{
+	int			class = ERRCODE_TO_CATEGORY(edata->sqlerrcode);
+
+	return is_conflict(edata) ||
+		edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		class == ERRCODE_INSUFFICIENT_RESOURCES ||
+		class == ERRCODE_OPERATOR_INTERVENTION ||
+		class == ERRCODE_SYSTEM_ERROR;
 }
 
 static bool

@@ -17,6 +17,7 @@
 /* 16: one ACL check for all kinds of objects */
 #if PG_VERSION_NUM < 160000
 #include "catalog/pg_database.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "utils/acl.h"
@@ -26,6 +27,8 @@ object_aclcheck(Oid classid, Oid objectid, Oid roleid, AclMode mode)
 {
 	switch (classid)
 	{
+		case DatabaseRelationId:
+			return pg_database_aclcheck(objectid, roleid, mode);
 		case NamespaceRelationId:
 			return pg_namespace_aclcheck(objectid, roleid, mode);
 		case ProcedureRelationId:

@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -170,8 +171,8 @@ store(const char *workflow, const CanoDocument *document)
 }
 
 /*
- * A role that was dropped, or whose number another role has now, owns
- * nothing: then only superusers may go on.
+ * On another server the owner's number may be another role's: there the name
+ * must match, too, or only superusers may go on.
  */
 static void
 check_owner(const char *workflow, const CanoWorkflowRow *row, Oid user)
@@ -180,7 +181,9 @@ check_owner(const char *workflow, const CanoWorkflowRow *row, Oid user)
 
 	if (superuser_arg(user))
 		return;
-	if (name != NULL && strcmp(name, NameStr(row->owner_name)) == 0 &&
+	if (name != NULL &&
+		(row->origin == (int64) GetSystemIdentifier() ||
+		 strcmp(name, NameStr(row->owner_name)) == 0) &&
 		has_privs_of_role(user, row->owner))
 		return;
 	ereport(ERROR,

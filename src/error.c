@@ -44,7 +44,6 @@ static const CategoryInfo categories[] = {
 	[CANO_CAT_PERMANENT] = {"permanent", "CN900"},
 };
 
-static const char *cut(const char *text);
 static const char *cut_or_null(const char *text);
 
 const char *
@@ -87,7 +86,7 @@ cano_error_copy(const ErrorData *edata)
 	error->category = cano_error_category(edata->sqlerrcode);
 	strlcpy(error->sqlstate, unpack_sql_state(edata->sqlerrcode),
 			sizeof(error->sqlstate));
-	error->message = cut(edata->message ? edata->message : "missing error text");
+	error->message = cano_error_text(edata->message ? edata->message : "missing error text");
 	error->detail = cut_or_null(edata->detail);
 	error->hint = cut_or_null(edata->hint);
 	error->context = cut_or_null(edata->context);
@@ -116,7 +115,7 @@ cano_error_make(CanoCategory category, const char *fmt,...)
 	error->category = category;
 	strlcpy(error->sqlstate, categories[category].sqlstate,
 			sizeof(error->sqlstate));
-	error->message = cut(buf.data);
+	error->message = cano_error_text(buf.data);
 	return error;
 }
 
@@ -139,8 +138,8 @@ cano_error_jsonb(const CanoError *error, const char *state, const char *task,
 	return cano_json_end(&json);
 }
 
-static const char *
-cut(const char *text)
+const char *
+cano_error_text(const char *text)
 {
 	int			length = strlen(text);
 
@@ -151,5 +150,5 @@ cut(const char *text)
 static const char *
 cut_or_null(const char *text)
 {
-	return text ? cut(text) : NULL;
+	return text ? cano_error_text(text) : NULL;
 }

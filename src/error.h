@@ -23,6 +23,9 @@ typedef struct CanoError
 	const char *context;
 } CanoError;
 
+/* A copy of a text, cut to the size that is recorded. */
+extern const char *cano_error_text(const char *text);
+
 extern const char *cano_category_name(CanoCategory category);
 
 /* For errcode(). */

@@ -132,6 +132,12 @@ cano_function_init(void)
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, catalog_changed, (Datum) 0);
 }
 
+void
+cano_function_forget(void)
+{
+	generation++;
+}
+
 static void
 catalog_changed(Datum arg, int cacheid, uint32 hashvalue)
 {

@@ -119,4 +119,10 @@ extern CanoFunction *cano_function_get(const CanoFunctionName *name,
 /* Once per process. */
 extern void cano_function_init(void);
 
+/*
+ * Forget what is cached: a session may have changed what a cached function
+ * depends on (search_path) since it was a worker last.
+ */
+extern void cano_function_forget(void);
+
 #endif							/* CANO_FUNCTION_H */

@@ -66,15 +66,6 @@ cano_json_end(CanoJson *json)
 }
 
 Jsonb *
-cano_json_empty(void)
-{
-	CanoJson	json;
-
-	cano_json_begin(&json);
-	return cano_json_end(&json);
-}
-
-Jsonb *
 cano_json_copy(Datum datum, bool isnull)
 {
 	return isnull ? NULL : DatumGetJsonbPCopy(datum);

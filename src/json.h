@@ -22,9 +22,6 @@ extern void cano_json_int(CanoJson *json, const char *key, int64 value);
 extern void cano_json_value(CanoJson *json, const char *key, const Jsonb *value);	/* NULL: null */
 extern Jsonb *cano_json_end(CanoJson *json);
 
-/* {} */
-extern Jsonb *cano_json_empty(void);
-
 /* A copy in the current memory context, detoasted; NULL for SQL null. */
 extern Jsonb *cano_json_copy(Datum datum, bool isnull);
 

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -25,7 +26,7 @@
 PG_FUNCTION_INFO_V1(cano_can_see);
 
 static CanoStatement find_run = {
-	"SELECT r.xmin, r.owner, r.status, r.data, r.error"
+	"SELECT r.xmin, r.owner, r.status, r.data, r.error, r.owner_name, r.origin"
 	" FROM cano._run r WHERE r.id = $1",
 	1, {INT8OID}
 };
@@ -36,6 +37,8 @@ cano_lookup_run(int64 run, CanoLookup *lookup)
 	MemoryContext context = CurrentMemoryContext;
 	Datum		values[] = {Int64GetDatum(run)};
 	bool		found;
+	NameData	owner_name;
+	int64		origin = 0;
 	CanoWindow	window;
 
 	memset(lookup, 0, sizeof(*lookup));
@@ -59,10 +62,13 @@ cano_lookup_run(int64 run, CanoLookup *lookup)
 		lookup->data = cano_json_copy(value, isnull);
 		value = SPI_getbinval(tuple, desc, 5, &isnull);
 		lookup->error = cano_json_copy(value, isnull);
+		owner_name = *DatumGetName(SPI_getbinval(tuple, desc, 6, &isnull));
+		origin = DatumGetInt64(SPI_getbinval(tuple, desc, 7, &isnull));
 		MemoryContextSwitchTo(spi_context);
 	}
 	cano_window_close(&window);
-	return found && cano_lookup_can_see(lookup->owner);
+	return found &&
+		cano_lookup_can_see_row(lookup->owner, NameStr(owner_name), origin);
 }
 
 bool
@@ -72,13 +78,28 @@ cano_lookup_can_see(Oid owner)
 		has_privs_of_role(GetUserId(), cano_extension()->owner);
 }
 
+bool
+cano_lookup_can_see_row(Oid owner, const char *owner_name, int64 origin)
+{
+	if (origin != (int64) GetSystemIdentifier())
+	{
+		char	   *name = GetUserNameFromId(owner, true);
+
+		if (name == NULL || strcmp(name, owner_name) != 0)
+			return has_privs_of_role(GetUserId(), cano_extension()->owner);
+	}
+	return cano_lookup_can_see(owner);
+}
+
 /*
  * The row filter of the views.
  */
 Datum
 cano_can_see(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(cano_lookup_can_see(PG_GETARG_OID(0)));
+	PG_RETURN_BOOL(cano_lookup_can_see_row(PG_GETARG_OID(0),
+										   NameStr(*PG_GETARG_NAME(1)),
+										   PG_GETARG_INT64(2)));
 }
 
 void

@@ -32,6 +32,13 @@ extern bool cano_lookup_run(int64 run, CanoLookup *lookup);
 /* May the current user see what belongs to that role? */
 extern bool cano_lookup_can_see(Oid owner);
 
+/*
+ * The same for a row that says who its owner was on which server: elsewhere
+ * the number may be another role's, so the name must match, too.
+ */
+extern bool cano_lookup_can_see_row(Oid owner, const char *owner_name,
+									int64 origin);
+
 /* Raise CN404. */
 pg_noreturn extern void cano_lookup_not_found(int64 run);
 

@@ -23,6 +23,9 @@ extern bool cano_part_read_instant(const char *text, TimestampTz *instant);
 extern int	cano_part_sign(const Interval *interval);
 
 /* Rounded up, so that what is more than nothing stays so.  A month is 30 days. */
+/* Nothing may take longer: 1000 years, safe to add to any time now. */
+#define CANO_LONGEST_MS		(INT64CONST(1000) * 365 * 86400000)
+
 extern int64 cano_part_milliseconds(const Interval *interval);
 
 #endif							/* CANO_PART_H */

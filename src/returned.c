@@ -217,6 +217,12 @@ take_time(Oid type, Datum value, TimestampTz now, CanoReturn *result)
 	else
 		elog(ERROR, "unexpected return type of a timer: %u", type);
 
+	if (TIMESTAMP_IS_NOEND(result->until))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("a timer cannot wait for ever"),
+				 errhint("Wait for a signal instead: cano.receive().")));
+
 	/* The past is now, however far back; so -infinity is no special case. */
 	if (result->until < now)
 		result->until = now;

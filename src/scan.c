@@ -153,8 +153,9 @@ cano_scan_main(Datum arg)
 	pqsignal(SIGTERM, die);
 	on_shmem_exit(exit_callback, (Datum) 0);
 	BackgroundWorkerUnblockSignals();
+	/* As no role: the bootstrap superuser may not be permitted to log in. */
 	BackgroundWorkerInitializeConnectionByOid(arguments.database,
-											  BOOTSTRAP_SUPERUSERID, 0);
+											  InvalidOid, 0);
 	pgstat_report_activity(STATE_RUNNING, "cano: looking for work");
 	if (cano_worker_extension() == CANO_EXTENSION_FITS)
 		scan_database();

@@ -29,6 +29,7 @@
 #include "debug.h"
 #include "recorder.h"
 #include "shared.h"
+#include "lookup.h"
 #include "shmem.h"
 
 #define SLOT_COLUMNS	15
@@ -62,12 +63,6 @@ cano_shmem_init(void)
 	shmem_request_hook = request_memory;
 	previous_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = make_memory;
-}
-
-bool
-cano_shmem_available(void)
-{
-	return cano_shared != NULL;
 }
 
 static void
@@ -364,8 +359,9 @@ cano_slot_progress(int64 done, int64 total, const char *note)
 }
 
 /*
- * cano._slots(): one row a slot in use.  Shows everything; the views decide
- * who may see what.
+ * cano._slots(): one row a slot in use, of roles that the caller may see.
+ * Views check functions as their reader, so this one is callable by all who
+ * may read the views.
  */
 Datum
 cano_slots(PG_FUNCTION_ARGS)
@@ -387,7 +383,7 @@ cano_slots(PG_FUNCTION_ARGS)
 		memcpy(task, &cano_shared->tasks[i], sizeof(CanoTask));
 		SpinLockRelease(&shared->mutex);
 		LWLockRelease(cano_shared->lock);
-		if (slot.kind != CANO_SLOT_FREE)
+		if (slot.kind != CANO_SLOT_FREE && cano_lookup_can_see(slot.role))
 			put_slot((ReturnSetInfo *) fcinfo->resultinfo, &slot, task);
 	}
 	return (Datum) 0;

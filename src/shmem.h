@@ -20,9 +20,6 @@
 /* Ask for the memory; only while libraries are preloaded. */
 extern void cano_shmem_init(void);
 
-/* Was the library preloaded? */
-extern bool cano_shmem_available(void);
-
 /* ---- Slots: who runs what since when (cano.activity, cano.workers) ---- */
 
 /*

@@ -26,6 +26,7 @@ PG_FUNCTION_INFO_V1(cano_signal_key);
 
 static char *check_name(FunctionCallInfo fcinfo, int argument);
 static Jsonb *check_payload(FunctionCallInfo fcinfo, int argument);
+static bool is_visible(const CanoAddressee *to);
 static void send(const CanoAddressee *to, const char *name,
 				 const Jsonb *payload);
 
@@ -47,7 +48,7 @@ cano_signal_run(PG_FUNCTION_ARGS)
 	cano_window_open(&window);
 	found = cano_store_find_run(PG_GETARG_INT64(0), &to);
 	cano_window_close(&window);
-	if (!found || !cano_lookup_can_see(to.owner))
+	if (!found || !is_visible(&to))
 		PG_RETURN_BOOL(false);
 	send(&to, name, payload);
 	PG_RETURN_BOOL(true);
@@ -81,7 +82,7 @@ cano_signal_key(PG_FUNCTION_ARGS)
 
 	/* Two roles may use the same key; others' runs are as if not there. */
 	for (int i = 0; i < n; i++)
-		if (cano_lookup_can_see(found[i].owner))
+		if (is_visible(&found[i]))
 		{
 			to = found[i];
 			nvisible++;
@@ -107,6 +108,13 @@ send(const CanoAddressee *to, const char *name, const Jsonb *payload)
 	place = cano_store_signal(to, name, payload, now);
 	cano_window_close(&window);
 	cano_wake_at_commit(to->owner, now, place);
+}
+
+static bool
+is_visible(const CanoAddressee *to)
+{
+	return cano_lookup_can_see_row(to->owner, NameStr(to->owner_name),
+								   to->origin);
 }
 
 static char *

@@ -41,6 +41,7 @@ typedef struct Surroundings
 	TimestampTz lock_timer;
 	int			lock_timeout;
 	int			guc_level;
+	volatile bool open;			/* the subtransaction */
 } Surroundings;
 
 static void call_task(const CanoRun *run, bool holding, CanoStep *step);
@@ -153,6 +154,13 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		if (step->decision.keep)
 			take_output(run, step);
 		CANO_POINT("step-decided");
+		step->separate = holding && lock_timer_fired(around.lock_timer);
+		if (step->decision.keep && !step->separate)
+		{
+			/* Others have a say in it: a foreign server may be gone. */
+			ReleaseCurrentSubTransaction();
+			around.open = false;
+		}
 	}
 	PG_CATCH();
 	{
@@ -169,9 +177,8 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 	PG_END_TRY();
 
 	(void) cano_context_set(NULL);
-	if (holding &&
-		(lock_timer_fired(around.lock_timer) ||
-		 (step->error && is_conflict(step->error))))
+	if (holding && step->error &&
+		(lock_timer_fired(around.lock_timer) || is_conflict(step->error)))
 		step->separate = true;
 	leave_task(&around, step);
 
@@ -202,6 +209,7 @@ enter_task(const CanoRun *run, bool holding, const CanoStep *step,
 	cano_recorder_begin(run->job, run->id);
 	cano_call_mark();
 	BeginInternalSubTransaction(NULL);
+	around->open = true;
 	MemoryContextSwitchTo(around->context);
 	if (holding)
 		LockTimeout = 1;
@@ -213,10 +221,8 @@ enter_task(const CanoRun *run, bool holding, const CanoStep *step,
 static void
 leave_task(const Surroundings *around, CanoStep *step)
 {
-	if (step->separate || !step->decision.keep)
+	if (around->open)
 		RollbackAndReleaseCurrentSubTransaction();
-	else
-		ReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(around->context);
 	CurrentResourceOwner = around->owner;
 	step->last = !cano_call_scrub();
@@ -484,8 +490,8 @@ cano_step_run_error(const CanoRun *run, const CanoStep *step)
 									 step->said.reason ? step->said.reason :
 									 cano_category_name(decision->category));
 			if (step->said.detail != NULL)
-				error.detail = JsonbToCString(NULL, &step->said.detail->root,
-											  VARSIZE(step->said.detail));
+				error.detail = cano_error_text(JsonbToCString(NULL, &step->said.detail->root,
+															  VARSIZE(step->said.detail)));
 			break;
 		case CANO_FAULT_NO_SIGNAL:
 			error = *cano_error_make(CANO_CAT_TIMEOUT,

@@ -99,9 +99,9 @@ static CanoStatement more_due = {
 
 static CanoStatement next_due = {
 	"SELECT min(t.due_at) FROM cano._timer t"
-	" WHERE t.owner = $1 AND t.due_at < 'infinity'"
-	" AND ($2 = 0 OR t.run = $2)",
-	2, {OIDOID, INT8OID}
+	" WHERE t.owner = $1 AND t.due_at > $2 AND t.due_at < 'infinity'"
+	" AND ($3 = 0 OR t.run = $3)",
+	3, {OIDOID, TIMESTAMPTZOID, INT8OID}
 };
 
 static CanoStatement insert_checkpoints = {
@@ -286,9 +286,13 @@ cano_store_more_due(Oid owner, CanoPlace from)
 }
 
 TimestampTz
-cano_store_next_due(Oid owner, int64 run)
+cano_store_next_due(Oid owner, TimestampTz now, int64 run)
 {
-	Datum		values[] = {ObjectIdGetDatum(owner), Int64GetDatum(run)};
+	Datum		values[] = {
+		ObjectIdGetDatum(owner),
+		TimestampTzGetDatum(now),
+		Int64GetDatum(run)
+	};
 	bool		isnull;
 	Datum		due;
 

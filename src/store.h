@@ -117,8 +117,11 @@ extern int	cano_store_claim_run(Oid owner, int64 run, CanoRun *runs,
  */
 extern bool cano_store_more_due(Oid owner, CanoPlace from);
 
-/* When the role's next timer is due, or DT_NOEND. */
-extern TimestampTz cano_store_next_due(Oid owner, int64 run);
+/*
+ * When the role's next timer after now is due, or DT_NOEND.  One that is due
+ * and was not promoted is in somebody else's hands.
+ */
+extern TimestampTz cano_store_next_due(Oid owner, TimestampTz now, int64 run);
 
 /*
  * Gather what to write.  These need no window and allocate in the current

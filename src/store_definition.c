@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
@@ -28,10 +29,10 @@ cano_store_definition_lock(const char *workflow, Oid owner,
 						   const char *owner_name, CanoWorkflowRow *row)
 {
 	static CanoStatement insert = {
-		"INSERT INTO cano._workflow (workflow, owner, owner_name, version, paused) "
-		"VALUES ($1, $2, $3, 0, false) "
+		"INSERT INTO cano._workflow (workflow, owner, owner_name, origin, version, paused) "
+		"VALUES ($1, $2, $3, $4, 0, false) "
 		"ON CONFLICT (workflow) DO NOTHING",
-		3, {TEXTOID, OIDOID, NAMEOID}
+		4, {TEXTOID, OIDOID, NAMEOID, INT8OID}
 	};
 
 	if (lock_existing(workflow, row))
@@ -41,7 +42,8 @@ cano_store_definition_lock(const char *workflow, Oid owner,
 		Datum		values[] = {
 			CStringGetTextDatum(workflow),
 			ObjectIdGetDatum(owner),
-			DirectFunctionCall1(namein, CStringGetDatum(owner_name))
+			DirectFunctionCall1(namein, CStringGetDatum(owner_name)),
+			Int64GetDatum((int64) GetSystemIdentifier())
 		};
 
 		/* Waits for another session that is just adding the same name. */
@@ -56,7 +58,7 @@ static bool
 lock_existing(const char *workflow, CanoWorkflowRow *row)
 {
 	static CanoStatement lock = {
-		"SELECT w.owner, w.owner_name, w.version "
+		"SELECT w.owner, w.owner_name, w.version, w.origin "
 		"FROM cano._workflow w WHERE w.workflow = $1 FOR UPDATE",
 		1, {TEXTOID}
 	};
@@ -68,6 +70,7 @@ lock_existing(const char *workflow, CanoWorkflowRow *row)
 	row->owner = DatumGetObjectId(column(1, &isnull));
 	row->owner_name = *DatumGetName(column(2, &isnull));
 	row->version = DatumGetInt32(column(3, &isnull));
+	row->origin = DatumGetInt64(column(4, &isnull));
 	return true;
 }
 

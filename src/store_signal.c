@@ -20,13 +20,13 @@
 #include "store_signal.h"
 
 static CanoStatement find_run = {
-	"SELECT r.id, r.owner, r.priority FROM cano._run r"
+	"SELECT r.id, r.owner, r.priority, r.owner_name, r.origin FROM cano._run r"
 	" WHERE r.id = $1 AND r.status = 'active'",
 	1, {INT8OID}
 };
 
 static CanoStatement find_key = {
-	"SELECT r.id, r.owner, r.priority"
+	"SELECT r.id, r.owner, r.priority, r.owner_name, r.origin"
 	" FROM cano._key k JOIN cano._run r ON r.id = k.run"
 	" WHERE k.key = $1 AND ($2 IS NULL OR k.workflow = $2)"
 	" AND r.status = 'active'",
@@ -118,6 +118,8 @@ read_addressee(int row, CanoAddressee *found)
 	found->run = DatumGetInt64(SPI_getbinval(tuple, desc, 1, &isnull));
 	found->owner = DatumGetObjectId(SPI_getbinval(tuple, desc, 2, &isnull));
 	found->priority = DatumGetInt32(SPI_getbinval(tuple, desc, 3, &isnull));
+	found->owner_name = *DatumGetName(SPI_getbinval(tuple, desc, 4, &isnull));
+	found->origin = DatumGetInt64(SPI_getbinval(tuple, desc, 5, &isnull));
 }
 
 CanoPlace

@@ -21,6 +21,8 @@ typedef struct CanoAddressee
 {
 	int64		run;
 	Oid			owner;
+	NameData	owner_name;
+	int64		origin;
 	int32		priority;
 } CanoAddressee;
 

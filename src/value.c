@@ -145,6 +145,9 @@ cano_value_interval(const char *place, const CanoRule *rule, JsonbValue *value)
 	if (rule->flags & CANO_RULE_POSITIVE && cano_part_sign(&interval) <= 0)
 		cano_value_refuse(NULL, place, "key \"%s\" must be longer than nothing",
 						  rule->key);
+	if (cano_part_milliseconds(&interval) > CANO_LONGEST_MS)
+		cano_value_refuse(NULL, place, "key \"%s\" must be at most 1000 years",
+						  rule->key);
 	if (cano_part_sign(&interval) < 0)
 		cano_value_refuse(NULL, place, "key \"%s\" must not be negative",
 						  rule->key);

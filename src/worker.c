@@ -103,6 +103,7 @@ connect_as(const CanoWorkerArguments *arguments)
 	fix_setting("transaction_timeout", "0");
 	fix_setting("idle_in_transaction_session_timeout", "0");
 	fix_setting("idle_session_timeout", "0");
+	fix_setting("exit_on_error", "off");
 	fix_setting("application_name", "cano worker");
 	CommitTransactionCommand();
 }

@@ -1,11 +1,9 @@
 -- Definitions that this release cannot run are refused at submit, in words.
 \ir lib/start.psql
-SELECT plan(20);
+SELECT plan(14);
 
 CREATE SCHEMA t_not_yet;
 CREATE FUNCTION t_not_yet.rest() RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
-CREATE FUNCTION t_not_yet.step() RETURNS cano.outcome LANGUAGE plpgsql AS $$BEGIN RETURN cano.next(); END$$;
-CREATE FUNCTION t_not_yet.ready() RETURNS boolean LANGUAGE sql AS 'SELECT true';
 CREATE FUNCTION t_not_yet.items() RETURNS SETOF int LANGUAGE sql AS 'SELECT 1';
 CREATE FUNCTION t_not_yet.item(jsonb) RETURNS int LANGUAGE sql AS 'SELECT 1';
 
@@ -17,10 +15,7 @@ END $$;
 CREATE TEMP TABLE flow (n serial, workflow text, word text);
 INSERT INTO flow (workflow, word) VALUES
 	(pg_temp.defined('t_not_yet.split', cano.split('s', ARRAY['t_not_yet.rest'], next => 'end')), 'split'),
-	(pg_temp.defined('t_not_yet.stepped', cano.stepped('s', 't_not_yet.step', next => 'end')), 'stepped'),
-	(pg_temp.defined('t_not_yet.poll', cano.poll('s', 't_not_yet.ready', next => 'end')), 'poll'),
 	(pg_temp.defined('t_not_yet.batch', cano.batch('s', 't_not_yet.items', 't_not_yet.item', next => 'end')), 'batch'),
-	(pg_temp.defined('t_not_yet.receive', cano.receive('s', 'sig', next => 'end')), 'receive'),
 	(pg_temp.defined('t_not_yet.child', cano.child('s', 't_not_yet.other', next => 'end')), 'child'),
 	(pg_temp.defined('t_not_yet.external', cano.external('s', 'q', next => 'end')), 'external'),
 	(pg_temp.defined('t_not_yet.compensate', cano.task('s', 't_not_yet.rest', next => 'end', compensate => 't_not_yet.rest')), 'compensat'),

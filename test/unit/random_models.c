@@ -38,6 +38,7 @@ typedef struct Verdict
 {
 	int			successor;		/* the state gone to, -1: none */
 	bool		again;			/* the same state tries again */
+	bool		stays;			/* the same state, in the same visit, goes on */
 	bool		allowed;		/* the event is one that this state knows */
 } Verdict;
 
@@ -94,15 +95,18 @@ random_state(Case *c, int i, int nstates)
 {
 	static const CanoKind kinds[] = {
 		CANO_KIND_TASK, CANO_KIND_TASK, CANO_KIND_ROUTER, CANO_KIND_TIMER,
-		CANO_KIND_EXIT
+		CANO_KIND_EXIT, CANO_KIND_STEPPED, CANO_KIND_POLL, CANO_KIND_POLL
 	};
 	CanoState	state = {.name = names[i]};
 
-	state.kind = kinds[below(5)];
+	state.kind = kinds[below(8)];
 	state.next = CANO_NO_STATE;
 	if (state.kind == CANO_KIND_TIMER ||
-		(state.kind == CANO_KIND_TASK && chance(70)))
+		(state.kind != CANO_KIND_ROUTER && state.kind != CANO_KIND_EXIT &&
+		 chance(70)))
 		state.next = below(nstates);
+	if (state.kind == CANO_KIND_POLL)
+		state.max_errors = below(4);
 	state.anywhere = true;
 	if (state.kind == CANO_KIND_EXIT)
 		state.ending = (CanoEnding) below(3);
@@ -173,6 +177,8 @@ random_case(Case *c)
 		random_state(c, i, c->model.nstates);
 	c->position.state = below(c->model.nstates);
 	c->position.attempt = 1 + below(6);
+	if (c->states[c->position.state].kind == CANO_KIND_POLL)
+		c->position.errors = below(5);
 	c->position.max_attempts = chance(70) ? 0 : 1 + below(5);
 	c->position.max_crashes = 1 + below(4);
 	c->position.random = ((int) below(2001) - 1000) / 1000.0;
@@ -216,6 +222,23 @@ allowed_attempts(const Case *c)
 	return retry->policy == CANO_RETRY_NONE ? 1 : 1 + retry->retries;
 }
 
+/*
+ * A poll looks over so many errors in a row: those that could be retried, but
+ * not that its time is up.
+ */
+static bool
+forgiven(const Case *c)
+{
+	const CanoState *state = &c->states[c->position.state];
+
+	return c->event.what == CANO_ATTEMPT_FAILED &&
+		state->kind == CANO_KIND_POLL &&
+		c->position.errors + 1 <= state->max_errors &&
+		!never_retried(c) && !panicked(c) &&
+		c->event.category != CANO_CAT_MISSING_ARGUMENT &&
+		c->event.category != CANO_CAT_TIMEOUT;
+}
+
 static Verdict
 judge(const Case *c)
 {
@@ -248,10 +271,13 @@ judge(const Case *c)
 			v.allowed = v.successor >= 0;
 			break;
 		case CANO_SAID_MORE:
+			v.stays = v.allowed = state->kind == CANO_KIND_STEPPED;
+			break;
 		case CANO_SAID_PENDING:
-			v.allowed = false;
+			v.stays = v.allowed = state->kind == CANO_KIND_POLL;
 			break;
 		case CANO_ATTEMPT_FAILED:
+			v.stays = forgiven(c);
 			v.again = c->position.attempt < allowed_attempts(c) &&
 				!never_retried(c) && !panicked(c) &&
 				c->event.category != CANO_CAT_MISSING_ARGUMENT;
@@ -359,6 +385,7 @@ check_end(const Case *c, const CanoDecision *d, const Verdict *v)
 	bool		verdict = fault == CANO_FAULT_VERDICT;
 
 	SAME("verb", d->verb, CANO_END);
+	SAME("cursor", d->cursor, false);
 	if (at_exit)
 	{
 		CanoEnding	ending = c->states[v->successor].ending;
@@ -408,12 +435,14 @@ check_again(const Case *c, const CanoDecision *d)
 	SAME("keep", d->keep, false);
 	SAME("duty", d->duty, CANO_DUTY_ENTER);
 	SAME("own_time", d->own_time, false);
+	SAME("cursor", d->cursor, false);
 	SAME("failed_attempt", d->failed_attempt, !crashed);
 	SAME("attempt", d->attempt, c->position.attempt + !crashed);
 	if (d->verb == CANO_WAIT)
 		SAME("waiting", d->waiting, CANO_WAIT_RETRY);
 	if (!crashed)
 	{
+		SAME("errors", d->errors, 0);
 		retry_delay(c, &least, &most);
 		SAME("verb", d->verb, most > 0 ? CANO_WAIT : CANO_GO);
 		if (d->verb == CANO_WAIT &&
@@ -426,6 +455,34 @@ check_again(const Case *c, const CanoDecision *d)
 	}
 	else
 		SAME("ends", d->verb == CANO_END, false);
+	return good;
+}
+
+static bool
+check_stay(const Case *c, const CanoDecision *d)
+{
+	bool		good = true;
+	bool		erred = c->event.what == CANO_ATTEMPT_FAILED;
+	bool		stepped = c->event.what == CANO_SAID_MORE;
+	bool		later = !erred && c->event.delay_us > 0;
+
+	SAME("verb", d->verb, later ? CANO_WAIT : CANO_GO);
+	SAME("state", d->state, c->position.state);
+	SAME("entered", d->entered, false);
+	SAME("cursor", d->cursor, stepped);
+	SAME("keep", d->keep, !erred);
+	SAME("failed_attempt", d->failed_attempt, erred);
+	SAME("dead", d->dead, false);
+	SAME("duty", d->duty, CANO_DUTY_ENTER);
+	SAME("attempt", d->attempt, stepped ? 1 : c->position.attempt);
+	SAME("errors", d->errors, erred ? c->position.errors + 1 : 0);
+	SAME("own_time", d->own_time, false);
+	if (later)
+	{
+		SAME("waiting", d->waiting,
+			 stepped ? CANO_WAIT_TIMER : CANO_WAIT_POLL);
+		SAME("delay", d->delay_us, c->event.delay_us);
+	}
 	return good;
 }
 
@@ -443,6 +500,8 @@ check_move(const Case *c, const CanoDecision *d, const Verdict *v)
 	SAME("state", d->state, v->successor);
 	SAME("verb", d->verb, delay || own_time ? CANO_WAIT : CANO_GO);
 	SAME("entered", d->entered, !arrived && to->kind != CANO_KIND_ROUTER);
+	SAME("cursor", d->cursor, false);
+	SAME("errors", d->errors, 0);
 	SAME("keep", d->keep, true);
 	SAME("failed_attempt", d->failed_attempt, false);
 	SAME("attempt", d->attempt, 1);
@@ -481,6 +540,8 @@ check(const Case *c)
 
 	if (c->event.what == CANO_SAID_UNTIL)
 		return check_own_wait(c, &d);
+	if (v.stays)
+		return check_stay(c, &d);
 	if (v.again)
 		return check_again(c, &d);
 	if (v.successor >= 0 && v.allowed &&
@@ -502,11 +563,12 @@ describe(const Case *c)
 		   state->retry.retries, state->retry.base_ms, state->retry.max_ms,
 		   state->retry.multiplier, state->retry.jitter, c->position.random);
 	printf("# event: %d target \"%s\" delay %" PRId64 " category %d sqlstate %s"
-		   " crashes %d of %d, attempt %d limit %d\n", c->event.what,
+		   " crashes %d of %d, attempt %d limit %d errors %d of %d\n",
+		   c->event.what,
 		   c->event.target ? c->event.target : "(none)", c->event.delay_us,
 		   c->event.category, c->event.sqlstate, c->event.crashes,
 		   c->position.max_crashes, c->position.attempt,
-		   c->position.max_attempts);
+		   c->position.max_attempts, c->position.errors, state->max_errors);
 }
 
 int

@@ -22,7 +22,7 @@
 
 enum
 {
-	PLAIN, STRICT, LAST, FREE, ROUTE, FREE_ROUTE, NAP, ASKED_NAP,
+	PLAIN, STRICT, LAST, FREE, ROUTE, FREE_ROUTE, NAP, ASKED_NAP, LOOP, ASK,
 	DONE, BROKEN, CALLED_OFF, NSTATES
 };
 
@@ -42,7 +42,8 @@ state(int index, const char *name, CanoKind kind, int next)
 		.next = next,
 		.anywhere = true,
 		.retry = cano_retry_none(),
-		.calls = kind == CANO_KIND_TASK || kind == CANO_KIND_ROUTER
+		.calls = kind == CANO_KIND_TASK || kind == CANO_KIND_ROUTER ||
+			kind == CANO_KIND_STEPPED || kind == CANO_KIND_POLL
 	};
 
 	states[index] = it;
@@ -66,6 +67,9 @@ setup(void **unused)
 	state(NAP, "nap", CANO_KIND_TIMER, LAST);
 	state(ASKED_NAP, "asked nap", CANO_KIND_TIMER, LAST);
 	states[ASKED_NAP].calls = true;
+	state(LOOP, "loop", CANO_KIND_STEPPED, LAST);
+	state(ASK, "ask", CANO_KIND_POLL, LAST);
+	states[ASK].max_errors = 2;
 	state(DONE, "done", CANO_KIND_EXIT, CANO_NO_STATE);
 	state(BROKEN, "broken", CANO_KIND_EXIT, CANO_NO_STATE);
 	states[BROKEN].ending = CANO_FAILED;
@@ -101,6 +105,15 @@ happen(int in, CanoHappened what)
 	return decide(in, (CanoEvent)
 				  {
 					  .what = what
+				  });
+}
+
+static inline CanoDecision
+say(int in, CanoHappened what, int64_t delay_us)
+{
+	return decide(in, (CanoEvent)
+				  {
+					  .what = what,.delay_us = delay_us
 				  });
 }
 
