@@ -34,7 +34,6 @@ PG_FUNCTION_INFO_V1(cano_work);
 PG_FUNCTION_INFO_V1(cano_orchestrate);
 
 static void become_worker(FunctionCallInfo fcinfo, const char *procedure);
-static void check_identity(const char *procedure);
 static void stop_being_worker(void);
 static void work_until_idle(int max_steps, TimestampTz until);
 static Jsonb *work_until_ended(int64 run);
@@ -114,7 +113,11 @@ become_worker(FunctionCallInfo fcinfo, const char *procedure)
 	PreventCommandDuringRecovery(procedure);
 	cano_wait_refuse_atomic(fcinfo, procedure);
 	cano_window_refuse_restricted(procedure);
-	check_identity(procedure);
+	if (InLocalUserIdChange())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot call %s within a security-definer function",
+						procedure)));
 	if (cano_txn_is_session())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
@@ -125,27 +128,6 @@ become_worker(FunctionCallInfo fcinfo, const char *procedure)
 	cano_function_forget();
 	cano_txn_set_session(true);
 	cano_slot_attach(GetUserId());
-}
-
-/*
- * A task could go back to whoever the session really belongs to (RESET ROLE,
- * RESET SESSION AUTHORIZATION), so that must be nobody else.
- */
-static void
-check_identity(const char *procedure)
-{
-	Oid			user = GetUserId();
-
-	if (user == GetSessionUserId() && user == GetAuthenticatedUserId() &&
-		!InLocalUserIdChange())
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("cannot call %s as role \"%s\" in a session of role \"%s\"",
-					procedure, GetUserNameFromId(user, false),
-					GetUserNameFromId(GetAuthenticatedUserId(), false)),
-			 errdetail("Its tasks could become the role that the session belongs to."),
-			 errhint("Connect as role \"%s\".", GetUserNameFromId(user, false))));
 }
 
 static void

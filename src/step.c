@@ -42,12 +42,15 @@ typedef struct Surroundings
 	int			lock_timeout;
 	int			guc_level;
 	volatile bool open;			/* the subtransaction */
+	Oid			userid;
+	int			sec_context;
 } Surroundings;
 
 static void call_task(const CanoRun *run, bool holding, CanoStep *step);
 static bool try_task(const CanoRun *run, bool holding, bool last, CanoStep *step);
 static void enter_task(const CanoRun *run, bool holding, const CanoStep *step,
 					   Surroundings *around);
+static void stay_who_we_are(Surroundings *around);
 static void leave_task(const Surroundings *around, CanoStep *step);
 static void call_function(const CanoRun *run, CanoStep *step);
 static void attempt_failed(const CanoRun *run, const ErrorData *edata,
@@ -157,6 +160,8 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		step->separate = holding && lock_timer_fired(around.lock_timer);
 		if (step->decision.keep && !step->separate)
 		{
+			SetUserIdAndSecContext(around.userid, around.sec_context);
+
 			/* Others have a say in it: a foreign server may be gone. */
 			ReleaseCurrentSubTransaction();
 			around.open = false;
@@ -211,8 +216,25 @@ enter_task(const CanoRun *run, bool holding, const CanoStep *step,
 	BeginInternalSubTransaction(NULL);
 	around->open = true;
 	MemoryContextSwitchTo(around->context);
+	stay_who_we_are(around);
 	if (holding)
 		LockTimeout = 1;
+}
+
+/*
+ * In a session that belongs to somebody else (after SET ROLE or SET SESSION
+ * AUTHORIZATION) a task must not be able to go back to him.  The abort of the
+ * subtransaction undoes this, too.
+ */
+static void
+stay_who_we_are(Surroundings *around)
+{
+	GetUserIdAndSecContext(&around->userid, &around->sec_context);
+	if (around->userid != GetSessionUserId() ||
+		around->userid != GetAuthenticatedUserId())
+		SetUserIdAndSecContext(around->userid,
+							   around->sec_context |
+							   SECURITY_LOCAL_USERID_CHANGE);
 }
 
 /*
