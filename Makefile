@@ -3,9 +3,9 @@ EXTVERSION = 0.1.0
 MODULE_big = cano
 
 OBJS = $(addprefix src/, \
-	api.o attempt.o batch.o call.o cano.o compile.o context.o debug.o \
+	api.o attempt.o batch.o blame.o call.o cano.o compile.o context.o debug.o \
 	definition.o dispatch.o document.o error.o fsm.o function.o graph.o guc.o \
-	hold.o json.o lane.o launcher.o lookup.o part.o recorder.o retry.o \
+	hold.o json.o lane.o launcher.o lookup.o pace.o part.o recorder.o retry.o \
 	returned.o rules.o scan.o scrub.o session.o shmem.o signal.o statement.o \
 	step.o store.o store_definition.o store_signal.o store_submit.o txn.o \
 	utility.o value.o wait.o window.o worker.o)

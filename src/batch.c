@@ -26,18 +26,19 @@
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "batch.h"
+#include "blame.h"
 #include "compat.h"
 #include "context.h"
 #include "debug.h"
 #include "error.h"
 #include "guc.h"
 #include "json.h"
+#include "pace.h"
 #include "recorder.h"
 #include "shmem.h"
 #include "step.h"
@@ -52,24 +53,6 @@
 /* How long to leave the tables alone after an error of the engine's own. */
 #define TROUBLE_MS		1000
 
-/* How often a job may make its transaction fail before it is to blame. */
-#define MAX_TROUBLES	3
-
-/* How often a commit that lost against others is tried again at once. */
-#define MAX_CONFLICTS	5
-
-/* Jobs remembered as having to run with nothing held. */
-#define MAX_SEPARATE	16
-
-/* A visit of a state, and one attempt of it. */
-typedef struct Visit
-{
-	int64		job;
-	int64		sequence;
-	int			attempt;
-	const char *state;
-} Visit;
-
 typedef struct CanoBatch
 {
 	Oid			owner;
@@ -77,7 +60,7 @@ typedef struct CanoBatch
 	int			max_steps;
 	int			lock_timeout;	/* the session's own */
 	int			nruns;
-	Visit		first;			/* the first of them, as it was claimed */
+	CanoVisit	first;			/* the first of them, as it was claimed */
 	CanoRun		runs[MAX_CLAIM];
 	CanoSettlement settlement;
 	instr_time	started;
@@ -88,13 +71,6 @@ typedef struct CanoBatch
 	bool		committed;		/* an error from here on is nobody's */
 	bool		all_async;		/* no run of it asked to wait for the disk */
 } CanoBatch;
-
-/* How long a state's task takes, by the address of what is known of the state. */
-typedef struct Pace
-{
-	const CanoStateExtra *state;
-	double		ms;				/* moving average */
-} Pace;
 
 static void batch_body(CanoBatch *batch, CanoBatchResult *result);
 static bool may_work(CanoBatch *batch, CanoBatchResult *result);
@@ -114,14 +90,8 @@ static void end_run(CanoBatch *batch, CanoRun *run, const CanoStep *step);
 static void log_end(const CanoRun *run, const Jsonb *error);
 static void settle(CanoBatch *batch);
 static void batch_failed(CanoBatch *batch, CanoBatchResult *result);
-static void blame(const CanoBatch *batch, const ErrorData *edata);
-static bool is_trouble(const ErrorData *edata);
-static bool is_conflict(const ErrorData *edata);
-static bool is_same_visit(const Visit *visit, const CanoRun *run);
 static bool is_foreign(const CanoRun *run);
 static double elapsed_ms(instr_time since);
-static Pace *pace_of(const CanoRun *run);
-static bool is_separate(int64 job);
 
 /* Reset at the beginning of each batch; holds everything of it. */
 static MemoryContext batch_context = NULL;
@@ -131,21 +101,6 @@ static int	claim_limit = 1;
 
 /* So many jobs are still to be run one a transaction. */
 static int	one_by_one = 0;
-
-/* A single step whose commit failed, and how; in TopMemoryContext. */
-static Visit failed_visit = {0};
-static CanoError *failed_error = NULL;
-
-/* Commits of a single job lost in a row against other sessions. */
-static int	conflicts = 0;
-
-/* Transactions of a single job that failed in a row, for whatever reason. */
-static int	troubles = 0;
-
-static int64 separate_jobs[MAX_SEPARATE];
-static int	next_separate = 0;
-
-static HTAB *paces = NULL;
 
 void
 cano_batch_run(int64 run, int max_steps, CanoBatchResult *result)
@@ -198,7 +153,7 @@ batch_body(CanoBatch *batch, CanoBatchResult *result)
 	batch->committing = false;
 	batch->committed = true;
 	if (batch->nruns > 0)
-		troubles = conflicts = 0;
+		cano_blame_nobody();
 	CANO_POINT("batch-after-commit");
 
 	if (one_by_one > 0)
@@ -282,12 +237,7 @@ claim(CanoBatch *batch, CanoBatchResult *result)
 	cano_window_close(&window);
 	MemoryContextSwitchTo(batch_context);
 	if (batch->nruns > 0)
-	{
-		batch->first.job = batch->runs[0].job;
-		batch->first.sequence = batch->runs[0].sequence;
-		batch->first.attempt = batch->runs[0].attempt;
-		batch->first.state = batch->runs[0].state_name;
-	}
+		batch->first = cano_blame_visit(&batch->runs[0]);
 	INSTR_TIME_SET_CURRENT(batch->started);
 }
 
@@ -367,8 +317,6 @@ run_through(CanoBatch *batch, CanoRun *run)
 
 	for (;;)
 	{
-		const CanoError *failure = NULL;
-		Pace	   *pace;
 		CanoStep	step;
 
 		if (must_stop(batch, run))
@@ -378,20 +326,14 @@ run_through(CanoBatch *batch, CanoRun *run)
 		}
 		if (run->duty == CANO_DUTY_SIGNAL)
 			receive(run);
-		if (failed_visit.job == run->job)
-		{
-			if (is_same_visit(&failed_visit, run))
-				failure = failed_error;
-			failed_visit.job = 0;
-		}
-		cano_step_run(run, batch->steps > 0, failure, &step);
+		cano_step_run(run, batch->steps > 0, cano_blame_take(run), &step);
 		MemoryContextSwitchTo(batch_context);
 		if (step.separate)
 		{
 			batch->stop = true;
 			claim_limit = 1;
 			put_back(batch, run);
-			separate_jobs[next_separate++ % MAX_SEPARATE] = run->job;
+			cano_blame_separate(run);
 			return;
 		}
 
@@ -399,13 +341,7 @@ run_through(CanoBatch *batch, CanoRun *run)
 		batch->all_async &= run->definition->async;
 		if (run->started_at == DT_NOBEGIN)
 			run->started_at = step.started_at;
-		pace = pace_of(run);
-		if (pace != NULL)
-		{
-			double		ms = (step.ended_at - step.started_at) / 1000.0;
-
-			pace->ms = pace->ms < 0 ? ms : 0.8 * pace->ms + 0.2 * ms;
-		}
+		cano_pace_note(run, (step.ended_at - step.started_at) / 1000.0);
 		batch->stop |= step.last;
 		if (!follow(batch, run, &step))
 			return;
@@ -451,8 +387,6 @@ put_back(CanoBatch *batch, CanoRun *run)
 static bool
 must_stop(CanoBatch *batch, const CanoRun *run)
 {
-	const Pace *pace;
-
 	if (batch->stop)
 		return true;
 	if (batch->steps == 0 && batch->nruns == 1)
@@ -462,17 +396,12 @@ must_stop(CanoBatch *batch, const CanoRun *run)
 		batch->steps >= cano_batch_steps ||
 		(batch->max_steps > 0 && batch->steps >= batch->max_steps) ||
 		elapsed_ms(batch->started) >= cano_batch_time ||
-		(batch->steps > 0 && is_separate(run->job)))
+		(batch->steps > 0 && cano_blame_is_separate(run)))
 		batch->stop = true;
-	else
+	else if (cano_pace_may_exceed(run, cano_batch_time) || run->crashes > 0)
 	{
-		pace = pace_of(run);
-		if ((pace != NULL && (pace->ms < 0 || pace->ms >= cano_batch_time)) ||
-			run->crashes > 0)
-		{
-			batch->stop = true;
-			claim_limit = 1;
-		}
+		batch->stop = true;
+		claim_limit = 1;
 	}
 	return batch->stop;
 }
@@ -670,64 +599,11 @@ batch_failed(CanoBatch *batch, CanoBatchResult *result)
 	{
 		result->idle = true;
 		result->next_due = TimestampTzPlusMilliseconds(cano_now(), TROUBLE_MS);
-		if (batch->nruns == 1 && !is_trouble(edata) &&
-			++troubles > MAX_TROUBLES)
-			blame(batch, edata);
+		if (batch->nruns == 1)
+			cano_blame_transaction_failed(&batch->first, edata);
 	}
-	else if (alone && !(is_conflict(edata) && ++conflicts <= MAX_CONFLICTS))
-		blame(batch, edata);
-}
-
-/*
- * The next attempt of the run that this batch claimed has failed already.
- */
-static void
-blame(const CanoBatch *batch, const ErrorData *edata)
-{
-	static MemoryContext context = NULL;
-
-	if (context == NULL)
-		context = AllocSetContextCreate(TopMemoryContext, "cano failed visit",
-										ALLOCSET_SMALL_SIZES);
-	MemoryContextReset(context);
-	MemoryContextSwitchTo(context);
-	failed_error = cano_error_copy(edata);
-	failed_error->category = CANO_CAT_TASK_EXECUTION;
-	failed_visit = batch->first;
-	failed_visit.state = pstrdup(batch->first.state);
-	MemoryContextSwitchTo(batch_context);
-	conflicts = 0;
-	troubles = 0;
-}
-
-/*
- * Errors that say something of the server, not of the run at hand.
- */
-static bool
-is_trouble(const ErrorData *edata)
-{
-	int			class = ERRCODE_TO_CATEGORY(edata->sqlerrcode);
-
-	return is_conflict(edata) ||
-		edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
-		class == ERRCODE_INSUFFICIENT_RESOURCES ||
-		class == ERRCODE_OPERATOR_INTERVENTION ||
-		class == ERRCODE_SYSTEM_ERROR;
-}
-
-static bool
-is_conflict(const ErrorData *edata)
-{
-	return edata->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE ||
-		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
-}
-
-static bool
-is_same_visit(const Visit *visit, const CanoRun *run)
-{
-	return visit->job == run->job && visit->sequence == run->sequence &&
-		visit->attempt == run->attempt &&
-		strcmp(visit->state, run->state_name) == 0;
+	else if (alone)
+		cano_blame_commit_failed(&batch->first, edata);
 }
 
 /*
@@ -748,42 +624,4 @@ elapsed_ms(instr_time since)
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, since);
 	return INSTR_TIME_GET_MILLISEC(now);
-}
-
-/*
- * NULL where no task is called.
- */
-static Pace *
-pace_of(const CanoRun *run)
-{
-	const CanoStateExtra *state = &run->definition->extra[run->state];
-	Pace	   *pace;
-	bool		found;
-
-	if (!run->definition->model.states[run->state].calls)
-		return NULL;
-	if (paces == NULL)
-	{
-		HASHCTL		control = {
-			.keysize = sizeof(const CanoStateExtra *),
-			.entrysize = sizeof(Pace),
-			.hcxt = TopMemoryContext
-		};
-
-		paces = hash_create("cano paces", 64, &control,
-							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-	pace = hash_search(paces, &state, HASH_ENTER, &found);
-	if (!found)
-		pace->ms = -1;
-	return pace;
-}
-
-static bool
-is_separate(int64 job)
-{
-	for (int i = 0; i < MAX_SEPARATE; i++)
-		if (separate_jobs[i] == job)
-			return true;
-	return false;
 }
