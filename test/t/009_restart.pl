@@ -82,7 +82,8 @@ isnt(submit($node, q{'three', '{"n": 2}', key => 'k'}),
 
 # What was to come later comes although nobody remembers.
 $run = submit($node, q{'three', run_at => clock_timestamp() + '500ms'});
-$node->restart('immediate');
+$node->stop('immediate');
+$node->start;
 is_story($node, $run, 'a time that was set before a crash is kept');
 
 $node->stop;

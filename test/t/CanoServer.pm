@@ -119,11 +119,15 @@ sub close_gate
 	return;
 }
 
+# Whom it lets through may crash the server before psql has said goodbye.
 sub open_gate
 {
 	my ($node, $database) = @_;
 
-	$node->safe_psql($database // 'postgres', "COMMIT PREPARED 'gate'");
+	$node->psql($database // 'postgres', "COMMIT PREPARED 'gate'");
+	$node->poll_query_until($database // 'postgres',
+		"SELECT NOT EXISTS (SELECT FROM pg_prepared_xacts WHERE gid = 'gate')")
+	  or die 'the gate does not open';
 	return;
 }
 
