@@ -326,6 +326,7 @@ run_through(CanoBatch *batch, CanoRun *run)
 		}
 		if (run->duty == CANO_DUTY_SIGNAL)
 			receive(run);
+		run->shares = batch->steps > 0 || batch->nruns > 1;
 		cano_step_run(run, batch->steps > 0, cano_blame_take(run), &step);
 		MemoryContextSwitchTo(batch_context);
 		if (step.separate)
@@ -398,7 +399,8 @@ must_stop(CanoBatch *batch, const CanoRun *run)
 		elapsed_ms(batch->started) >= cano_batch_time ||
 		(batch->steps > 0 && cano_blame_is_separate(run)))
 		batch->stop = true;
-	else if (cano_pace_may_exceed(run, cano_batch_time) || run->crashes > 0)
+	else if (cano_pace_may_exceed(run, cano_batch_time) || run->crashes > 0 ||
+			 cano_blame_is_separate(run))
 	{
 		batch->stop = true;
 		claim_limit = 1;

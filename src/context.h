@@ -19,6 +19,7 @@ typedef struct CanoCurrent
 	int			attempt;
 	const char *idempotency_key;	/* stable over attempts of one visit */
 	const Jsonb *data;
+	bool		shares;			/* its transaction has other runs in hand */
 } CanoCurrent;
 
 /*

@@ -129,7 +129,8 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		.attempt = run->attempt,
 		.idempotency_key = psprintf(INT64_FORMAT ":" INT64_FORMAT ":%s",
 									run->id, run->sequence, run->state_name),
-		.data = run->data
+		.data = run->data,
+		.shares = run->shares
 	};
 	Surroundings around;
 	ErrorData  *volatile cancelled = NULL;
@@ -182,8 +183,9 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 	PG_END_TRY();
 
 	(void) cano_context_set(NULL);
-	if (holding && step->error &&
-		(lock_timer_fired(around.lock_timer) || is_conflict(step->error)))
+	if (step->error &&
+		((holding && lock_timer_fired(around.lock_timer)) ||
+		 (run->shares && is_conflict(step->error))))
 		step->separate = true;
 	leave_task(&around, step);
 

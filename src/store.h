@@ -56,6 +56,7 @@ typedef struct CanoRun
 	Jsonb	   *input;
 	Jsonb	   *headers;		/* or NULL */
 	int32		crashes;
+	bool		shares;			/* its transaction has other runs in hand */
 } CanoRun;
 
 /* What a batch will write, a statement a table. */

@@ -22,6 +22,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "context.h"
 #include "error.h"
 #include "json.h"
 #include "lookup.h"
@@ -32,6 +33,7 @@ PG_FUNCTION_INFO_V1(cano_wait);
 PG_FUNCTION_INFO_V1(cano_await);
 
 static TimestampTz deadline(const Interval *timeout);
+static void refuse_to_hold(void);
 static Jsonb *wait_for(int64 run, TimestampTz until, bool commits);
 
 /*
@@ -44,6 +46,7 @@ cano_wait(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
+	refuse_to_hold();
 	result = wait_for(PG_GETARG_INT64(0),
 					  PG_ARGISNULL(1) ? DT_NOEND : deadline(PG_GETARG_INTERVAL_P(1)),
 					  false);
@@ -82,6 +85,21 @@ deadline(const Interval *timeout)
 	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 												   TimestampTzGetDatum(GetCurrentTimestamp()),
 												   IntervalPGetDatum(timeout)));
+}
+
+/*
+ * A task that waits must not hold what it may be waiting for: it is run again
+ * in a transaction of its own.
+ */
+static void
+refuse_to_hold(void)
+{
+	const CanoCurrent *current = cano_context_get();
+
+	if (current != NULL && current->shares)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("a task that waits for a run must run alone")));
 }
 
 static Jsonb *
