@@ -268,7 +268,8 @@ crashed(const CanoPosition *position, const CanoEvent *event)
 			.verb = CANO_GO,
 			.state = position->state,
 			.duty = CANO_DUTY_ENTER,
-			.attempt = position->attempt
+			.attempt = position->attempt,
+			.errors = position->errors
 		};
 
 		return again;

@@ -105,7 +105,7 @@ typedef struct CanoDecision
 	CanoDuty	duty;			/* GO, WAIT: what to do when due */
 	int			attempt;		/* GO, WAIT: the attempt that will be */
 	int			errors;			/* GO, WAIT: poll: forgiven by then */
-	CanoWaiting waiting;		/* WAIT: for what */
+	CanoWaiting waiting;		/* WAIT: for what; POLL also with GO */
 	bool		own_time;		/* WAIT: due when the state itself says */
 	int64_t		delay_us;		/* WAIT, unless own_time: due in so long */
 	CanoEnding	ending;			/* END */

@@ -457,12 +457,6 @@ check_return(CanoFunction *function, CanoUse use, Refusal *refusal)
 		refusal->reason = psprintf("returns %s", format_type_be(type));
 		refusal->hint = "A timer's function returns interval or timestamp with time zone.";
 	}
-	else if (use == CANO_USE_POLL && !function->returns_outcome &&
-			 type != BOOLOID)
-	{
-		refusal->reason = psprintf("returns %s", format_type_be(type));
-		refusal->hint = "A poll's function returns boolean or cano.outcome.";
-	}
 	else if (use == CANO_USE_LOAD && !function->returns_set &&
 			 type != JSONOID && type != JSONBOID)
 	{

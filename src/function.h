@@ -17,7 +17,7 @@ typedef enum CanoUse
 	CANO_USE_TASK,				/* task, branch, stepped, poll, setup, ... */
 	CANO_USE_ROUTER,			/* returns text or cano.outcome */
 	CANO_USE_TIMER,				/* returns interval or timestamptz */
-	CANO_USE_POLL,				/* returns boolean or cano.outcome */
+	CANO_USE_POLL,				/* a boolean says ready or not */
 	CANO_USE_LOAD,				/* may return a set */
 	CANO_USE_PROCESS,			/* a single unnamed parameter is the item */
 	CANO_USE_FINISH,			/* a single unnamed parameter is the outputs */

@@ -1,6 +1,7 @@
 -- Stepped states: a function called again and again with the cursor that it
 -- returned.
 \ir lib/start.psql
+SET statement_timeout = '30s';	-- a lost cursor would be an endless loop
 SELECT plan(78);
 
 CREATE SCHEMA t_step;
