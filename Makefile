@@ -15,7 +15,8 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers 
 	$(if $(WERROR),-Werror) $(if $(ASSERTS),-DUSE_ASSERT_CHECKING -DCANO_DEBUG_POINTS)
 
 SQL_PARTS = $(addprefix sql/, 00_header.sql 10_tables.sql 20_types.sql \
-	30_parts.sql 40_outcomes.sql 50_verbs.sql 60_context.sql 70_views.sql 90_grants.sql)
+	30_parts.sql 40_outcomes.sql 50_verbs.sql 60_context.sql 70_views.sql \
+	80_administration.sql 90_grants.sql)
 DATA_built = sql/cano--$(EXTVERSION).sql
 
 # Tests.  ./check has a server for them; see test/README.md.

@@ -31,7 +31,7 @@ BEGIN
 		FROM pg_proc p
 		WHERE p.pronamespace = 'cano'::regnamespace
 			AND (p.proname NOT LIKE '\_%' OR p.proname = ANY ('{_can_see,_part,_slots}'))
-			AND p.proname <> ALL ('{grant_usage,revoke_usage}')
+			AND p.proname <> ALL ('{adopt,grant_usage,revoke_usage}')
 		UNION ALL
 		SELECT 'USAGE', 'ON TYPE cano.outcome'
 		UNION ALL

@@ -16,6 +16,7 @@
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
@@ -28,6 +29,8 @@
 #include "shmem.h"
 #include "utility.h"
 
+PG_FUNCTION_INFO_V1(cano_look);
+
 static void process_utility(PlannedStmt *pstmt, const char *queryString,
 							bool readOnlyTree, ProcessUtilityContext context,
 							ParamListInfo params, QueryEnvironment *queryEnv,
@@ -36,6 +39,7 @@ static Oid	database_to_clear(Node *statement);
 static const char *template_of(const CreatedbStmt *statement);
 static const char *moved_database(const AlterDatabaseStmt *statement);
 static void note_extension(const Node *statement);
+static void register_callback(void);
 static void transaction_ended(XactEvent event, void *arg);
 
 static ProcessUtility_hook_type previous_hook = NULL;
@@ -43,6 +47,9 @@ static ProcessUtility_hook_type previous_hook = NULL;
 /* The current transaction drops or updates the extension. */
 static bool extension_touched = false;
 static bool callback_registered = false;
+
+/* Somebody asked for a look into this database. */
+static bool look_wanted = false;
 
 void
 cano_utility_init(void)
@@ -188,6 +195,23 @@ note_extension(const Node *statement)
 		return;
 
 	extension_touched = true;
+	register_callback();
+}
+
+/*
+ * cano._look(): work was made in a way that nobody is told of.
+ */
+Datum
+cano_look(PG_FUNCTION_ARGS)
+{
+	look_wanted = true;
+	register_callback();
+	PG_RETURN_VOID();
+}
+
+static void
+register_callback(void)
+{
 	if (!callback_registered)
 		RegisterXactCallback(transaction_ended, NULL);
 	callback_registered = true;
@@ -200,12 +224,13 @@ note_extension(const Node *statement)
 static void
 transaction_ended(XactEvent event, void *arg)
 {
-	if (!extension_touched)
+	if (!extension_touched && !look_wanted)
 		return;
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
-			(void) cano_slot_ask_database(MyDatabaseId);
+			if (extension_touched)
+				(void) cano_slot_ask_database(MyDatabaseId);
 			cano_scan_request(MyDatabaseId);
 			break;
 		case XACT_EVENT_ABORT:
@@ -214,5 +239,5 @@ transaction_ended(XactEvent event, void *arg)
 		default:
 			return;
 	}
-	extension_touched = false;
+	extension_touched = look_wanted = false;
 }

@@ -1,0 +1,53 @@
+/*
+ * Administration: what the owner of the extension does now and then.
+ */
+CREATE FUNCTION cano._look() RETURNS void
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'cano_look';
+COMMENT ON FUNCTION cano._look IS 'let the launcher look for work in this database after this transaction';
+
+/*
+ * Runs carry the identity of the server that may run them, so that a copy of
+ * a database (a restored dump, a clone, an upgraded cluster) does not run what
+ * the original may still be running.  Roles have other numbers there, too: a
+ * role counts as the owner if it has the name.
+ */
+CREATE FUNCTION cano.adopt() RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	v_here bigint := (SELECT s.system_identifier FROM pg_control_system() s);
+	v_runs bigint[];
+BEGIN
+	UPDATE cano._workflow w
+	SET owner = a.oid, origin = v_here
+	FROM pg_roles a
+	WHERE a.rolname = w.owner_name AND w.origin <> v_here;
+
+	WITH adopted AS (
+		UPDATE cano._run r
+		SET owner = a.oid, origin = v_here
+		FROM pg_roles a
+		WHERE a.rolname = r.owner_name AND r.origin <> v_here
+		RETURNING r.id, r.status)
+	SELECT coalesce(array_agg(d.id), '{}') INTO v_runs
+	FROM adopted d WHERE d.status = 'active';
+
+	UPDATE cano._key k SET owner = r.owner
+	FROM cano._run r WHERE r.id = k.run AND k.run = ANY (v_runs);
+	UPDATE cano._job j SET owner = r.owner
+	FROM cano._run r WHERE r.id = j.run AND j.run = ANY (v_runs);
+	UPDATE cano._timer t SET owner = r.owner
+	FROM cano._run r WHERE r.id = t.run AND t.run = ANY (v_runs);
+
+	-- What was parked when a worker came upon it is due.
+	UPDATE cano._timer t SET due_at = now(), waiting = 'r'
+	WHERE t.waiting = 'o' AND t.run = ANY (v_runs);
+
+	PERFORM cano._look();
+	RETURN cardinality(v_runs);
+END
+$$;
+COMMENT ON FUNCTION cano.adopt IS
+	'after a restore, clone or upgrade: let this server run the unfinished runs it found; returns how many';

@@ -1,0 +1,54 @@
+# A restored copy runs nothing of what the original may still be running, until
+# somebody adopts it.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use CanoServer;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $original = new_server('original');
+use_database($original, 'postgres');
+$original->safe_psql('postgres', "ALTER SYSTEM SET cano.enabled = off");
+$original->reload;
+my $queued = submit($original, q{'three', key => 'k'});
+my $later = submit($original, q{'three', run_at => clock_timestamp() + '1 second'});
+my $dump = "$PostgreSQL::Test::Utils::tmp_check/dump.sql";
+$original->command_ok([ 'pg_dump', '-f', $dump, 'postgres' ], 'a dump is made');
+
+# Other roles first, so that numbers differ.
+my $copy = new_server('copy');
+$copy->safe_psql('postgres', 'DROP ROLE worker; CREATE ROLE stranger LOGIN; CREATE ROLE other LOGIN; CREATE ROLE worker LOGIN');
+$copy->safe_psql('postgres', 'CREATE DATABASE restored');
+$copy->command_ok(
+	[ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'restored', '-f', $dump ],
+	'and restored');
+$copy->safe_psql('restored', "SELECT cano.grant_usage('stranger')");
+
+is( $copy->safe_psql('restored', 'SELECT count(*) FROM cano.runs', extra_params => [ '-U', 'stranger' ]),
+	'0', 'whoever has the number of the owner sees nothing');
+$copy->restart;
+my $own = submit($copy, q{'three'}, database => 'restored', role => 'postgres');
+is_story($copy, $own, 'what is submitted there runs', undef, 'restored');
+is( $copy->safe_psql('restored', "SELECT count(*) FROM ledger WHERE run <> $own"),
+	'0', 'what was restored does not');
+is($copy->safe_psql('restored', 'SELECT cano.adopt()'),
+	'2', 'until it is adopted');
+is_story($copy, $queued, 'then it goes on', undef, 'restored');
+is_story($copy, $later, 'also what was to come later', undef, 'restored');
+is($copy->safe_psql('restored', 'SELECT cano.adopt()'), '0', 'once');
+isnt(
+	submit($copy, q{'three', key => 'k'}, database => 'restored'),
+	$queued, 'and its key is free');
+
+$original->safe_psql('postgres', "ALTER SYSTEM SET cano.enabled = on");
+$original->reload;
+is_story($original, $queued, 'the original runs its own');
+
+$original->stop;
+$copy->stop;
+done_testing();
