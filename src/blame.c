@@ -31,6 +31,7 @@ static bool is_conflict(const ErrorData *edata);
 /* The visit to blame, and why; in a context of its own. */
 static CanoVisit failed_visit = {0};
 static CanoError *failed_error = NULL;
+static bool taken = false;		/* in the current transaction */
 
 /* Transactions in a row that lost against others, or failed at all. */
 static int	conflicts = 0;
@@ -70,6 +71,9 @@ void
 cano_blame_nobody(void)
 {
 	conflicts = troubles = 0;
+	if (taken)
+		failed_visit.job = 0;
+	taken = false;
 }
 
 static void
@@ -88,7 +92,8 @@ blame(const CanoVisit *visit, const ErrorData *edata)
 	failed_visit = *visit;
 	failed_visit.state = pstrdup(visit->state);
 	MemoryContextSwitchTo(caller);
-	cano_blame_nobody();
+	conflicts = troubles = 0;
+	taken = false;
 }
 
 /*
@@ -121,7 +126,10 @@ cano_blame_take(const CanoRun *run)
 		failed_visit.attempt == run->attempt &&
 		strcmp(failed_visit.state, run->state_name) == 0;
 
-	if (failed_visit.job == run->job)
+	/* Forgotten when it is settled, or found to be of the past. */
+	if (same)
+		taken = true;
+	else if (failed_visit.job == run->job)
 		failed_visit.job = 0;
 	return same ? failed_error : NULL;
 }

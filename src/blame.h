@@ -35,7 +35,7 @@ extern void cano_blame_transaction_failed(const CanoVisit *visit,
 extern void cano_blame_nobody(void);
 
 /*
- * Why the run's visit has failed already, once; NULL if it is not to blame.
+ * Why the run's visit has failed already; NULL if it is not to blame.
  */
 extern const CanoError *cano_blame_take(const CanoRun *run);
 

@@ -13,9 +13,8 @@
  * - A process that ends in any other way raises the generation itself, after
  *   its transaction is over.
  * The hint obeys the same order: it is lowered to new work after the commit
- * made that visible, and raised only by a commit whose claim looked after the
- * generation that still stands; an abort, which frees what was claimed, puts
- * it to the front.
+ * made that visible, and to the front after an abort freed what was claimed;
+ * a commit raises it only if it was not lowered since before its claim looked.
  *
  *-------------------------------------------------------------------------
  */
@@ -48,7 +47,7 @@ typedef struct PendingWake
 typedef struct PendingClaim
 {
 	Oid			role;			/* InvalidOid: none */
-	uint64		generation;		/* before it looked */
+	uint64		lowered;		/* the lane's, before it looked */
 	CanoPlace	next;			/* it passed nothing over before this */
 } PendingClaim;
 
@@ -60,6 +59,7 @@ static bool has_slot(const CanoLane *lane);
 static void register_callback(void);
 static void transaction_ended(XactEvent event, void *arg);
 static void raise_hint(void);
+static void drop_hint(void);
 static void tell_lanes(void);
 static CanoLane *find_lane(Oid role);
 static ConditionVariable *bucket(int64 run);
@@ -220,6 +220,7 @@ cano_lane_note(Oid database, Oid role, TimestampTz due_at, CanoPlace place)
 	{
 		SpinLockAcquire(&lane->mutex);
 		lane->hint = cano_place_min(lane->hint, place);
+		lane->lowered++;
 		SpinLockRelease(&lane->mutex);
 		cano_lane_alert(lane);
 	}
@@ -383,7 +384,7 @@ cano_lane_hint(Oid role)
 	CanoLane   *lane;
 
 	claim.role = InvalidOid;
-	claim.generation = PG_UINT64_MAX;
+	claim.lowered = PG_UINT64_MAX;
 	if (cano_shared == NULL)
 		return hint;
 	LWLockAcquire(cano_shared->lock, LW_SHARED);
@@ -391,7 +392,7 @@ cano_lane_hint(Oid role)
 	if (lane != NULL)
 	{
 		SpinLockAcquire(&lane->mutex);
-		claim.generation = lane->generation;
+		claim.lowered = lane->lowered;
 		hint = lane->hint;
 		SpinLockRelease(&lane->mutex);
 	}
@@ -528,9 +529,7 @@ transaction_ended(XactEvent event, void *arg)
 			}
 			break;
 		case XACT_EVENT_ABORT:
-			if (OidIsValid(claim.role))
-				cano_lane_note(MyDatabaseId, claim.role, DT_NOBEGIN,
-							   CANO_FIRST_PLACE);
+			drop_hint();
 			break;
 		case XACT_EVENT_PREPARE:	/* COMMIT PREPARED asks for a scan */
 			break;
@@ -557,9 +556,32 @@ raise_hint(void)
 	if (lane != NULL)
 	{
 		SpinLockAcquire(&lane->mutex);
-		if (lane->generation == claim.generation &&
+		if (lane->lowered == claim.lowered &&
 			cano_place_before(lane->hint, claim.next))
 			lane->hint = claim.next;
+		SpinLockRelease(&lane->mutex);
+	}
+	LWLockRelease(cano_shared->lock);
+}
+
+/*
+ * What the transaction had claimed is free again.  Nobody is woken for it:
+ * who had it is still there, or wakes others by its end.
+ */
+static void
+drop_hint(void)
+{
+	CanoLane   *lane;
+
+	if (!OidIsValid(claim.role))
+		return;
+	LWLockAcquire(cano_shared->lock, LW_SHARED);
+	lane = find_lane(claim.role);
+	if (lane != NULL)
+	{
+		SpinLockAcquire(&lane->mutex);
+		lane->hint = CANO_FIRST_PLACE;
+		lane->lowered++;
 		SpinLockRelease(&lane->mutex);
 	}
 	LWLockRelease(cano_shared->lock);

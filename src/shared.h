@@ -58,6 +58,7 @@ typedef struct CanoLane
 	bool		saturated;		/* another worker is out of the question */
 	TimestampTz due_at;			/* next time known, or DT_NOEND */
 	CanoPlace	hint;			/* no due job stands before it */
+	uint64		lowered;		/* how often it had to be looked at again */
 	TimestampTz look_at_all_at; /* not before may a claim ignore it */
 
 	/* under the LWLock, exclusive */

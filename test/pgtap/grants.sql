@@ -17,7 +17,7 @@ SELECT is_empty($$SELECT name FROM relations WHERE relkind <> 'S' AND has_table_
 SELECT ok(NOT has_schema_privilege('t_grants_other', 'cano', 'USAGE, CREATE'), 'nor use the schema');
 
 SELECT cano.grant_usage('t_grants_user') AS x \gset
-SELECT is_empty($$SELECT name FROM functions WHERE proname NOT LIKE '\_%' AND proname NOT IN ('grant_usage', 'revoke_usage')
+SELECT is_empty($$SELECT name FROM functions WHERE proname NOT LIKE '\_%' AND proname NOT IN ('adopt', 'grant_usage', 'revoke_usage')
 	AND NOT has_function_privilege('t_grants_user', oid, 'EXECUTE')$$, 'grant_usage gives every public function');
 SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'v' AND relname NOT LIKE '\_%'
 	AND NOT has_table_privilege('t_grants_user', oid, 'SELECT')$$, 'and every public view');

@@ -11,7 +11,7 @@ use Time::HiRes qw(time);
 use CanoServer;
 use Test::More;
 
-my $node = new_server('statements', "cano.idle_timeout = '600s'\n");
+my $node = new_server('statements', "cano.idle_timeout = '600s'\ncano.workers_per_role = 1\n");
 use_database($node, 'postgres');
 
 # Runs a statement with an idle worker in the database.
