@@ -56,6 +56,7 @@ cano_blame_visit(const CanoRun *run)
 void
 cano_blame_commit_failed(const CanoVisit *visit, const ErrorData *edata)
 {
+	taken = false;
 	if (!is_conflict(edata) || ++conflicts > MAX_CONFLICTS)
 		blame(visit, edata);
 }
@@ -63,6 +64,7 @@ cano_blame_commit_failed(const CanoVisit *visit, const ErrorData *edata)
 void
 cano_blame_transaction_failed(const CanoVisit *visit, const ErrorData *edata)
 {
+	taken = false;
 	if (!is_trouble(edata) && ++troubles > MAX_TROUBLES)
 		blame(visit, edata);
 }
