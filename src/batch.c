@@ -396,8 +396,7 @@ must_stop(CanoBatch *batch, const CanoRun *run)
 	if ((batch->steps > 0 && one_by_one > 0) ||
 		batch->steps >= cano_batch_steps ||
 		(batch->max_steps > 0 && batch->steps >= batch->max_steps) ||
-		elapsed_ms(batch->started) >= cano_batch_time ||
-		(batch->steps > 0 && cano_blame_is_separate(run)))
+		elapsed_ms(batch->started) >= cano_batch_time)
 		batch->stop = true;
 	else if (cano_pace_may_exceed(run, cano_batch_time) || run->crashes > 0 ||
 			 cano_blame_is_separate(run))

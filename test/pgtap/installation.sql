@@ -1,4 +1,5 @@
 -- What CREATE EXTENSION leaves behind.
+LOAD 'plpgsql_check';	-- before any PL/pgSQL runs, or its newer versions refuse
 BEGIN;
 SELECT plan(12);
 
