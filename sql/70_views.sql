@@ -79,24 +79,41 @@ COMMENT ON VIEW cano.workers IS 'the background workers of this server';
 /*
  * A run and where it is: its newest checkpoint leads to its job or timer.
  */
-CREATE VIEW cano._position WITH (security_barrier) AS
-SELECT r.id AS run,
-	r.owner,
-	k.sequence,
-	coalesce(a.state, j.state, t.state, r.state) AS state,
-	coalesce(a.attempt, j.attempt, t.attempt) AS attempt,
-	coalesce(j.started_at, t.started_at, a.since, r.started_at) AS started_at,
-	coalesce(j.data, t.data, r.data, r.input) AS data,
-	t.due_at,
-	t.waiting,
-	a.progress,
+CREATE VIEW cano._runs WITH (security_barrier) AS
+SELECT r.id AS run_id,
+	d.workflow,
+	d.version,
+	r.key,
 	CASE
 		WHEN r.status <> 'active' THEN r.status
 		WHEN a.run_id IS NOT NULL THEN 'running'
 		WHEN t.waiting IN ('r', 't', 's', 'p', 'g') THEN 'waiting'
 		ELSE 'queued'
-	END AS status
+	END AS status,
+	coalesce(a.state, j.state, t.state, r.state) AS state,
+	r.owner_name AS role,
+	r.priority,
+	r.submitted_at,
+	coalesce(j.started_at, t.started_at, a.since, r.started_at) AS started_at,
+	r.ended_at,
+	CASE t.waiting WHEN 'r' THEN 'retry' WHEN 't' THEN 'timer' WHEN 's' THEN 'schedule' WHEN 'p' THEN 'poll' WHEN 'g' THEN 'signal' END AS waiting_for,
+	CASE WHEN t.due_at < 'infinity' THEN t.due_at END AS next_at,
+	coalesce(r.rollback, 'none') AS rollback,
+	r.cancel_reason,
+	r.parent AS parent_run_id,
+	r.input,
+	coalesce(j.data, t.data, r.data, r.input) AS data,
+	CASE WHEN r.status = 'completed' THEN r.data END AS result,
+	r.error,
+	r.headers,
+	r.tags,
+	r.cleared,
+	r.dead,
+	k.sequence,
+	coalesce(a.attempt, j.attempt, t.attempt) AS attempt,
+	a.progress
 FROM cano._run r
+JOIN cano._definition d ON d.id = r.definition
 LEFT JOIN LATERAL (
 	SELECT c.sequence, c.job
 	FROM cano._checkpoint c WHERE c.run = r.id
@@ -109,35 +126,13 @@ LEFT JOIN cano._timer t
 LEFT JOIN cano.activity a
 	ON r.status = 'active' AND a.run_id = r.id
 WHERE cano._can_see(r.owner, r.owner_name, r.origin);
-COMMENT ON VIEW cano._position IS 'where each run is';
+COMMENT ON VIEW cano._runs IS 'every run and where it is';
 
 CREATE VIEW cano.runs WITH (security_barrier) AS
-SELECT r.id AS run_id,
-	d.workflow,
-	d.version,
-	r.key,
-	p.status,
-	p.state,
-	r.owner_name AS role,
-	r.priority,
-	r.submitted_at,
-	p.started_at,
-	r.ended_at,
-	CASE p.waiting WHEN 'r' THEN 'retry' WHEN 't' THEN 'timer' WHEN 's' THEN 'schedule' WHEN 'p' THEN 'poll' WHEN 'g' THEN 'signal' END AS waiting_for,
-	CASE WHEN p.due_at < 'infinity' THEN p.due_at END AS next_at,
-	coalesce(r.rollback, 'none') AS rollback,
-	r.cancel_reason,
-	r.parent AS parent_run_id,
-	r.input,
-	p.data,
-	CASE WHEN r.status = 'completed' THEN r.data END AS result,
-	r.error,
-	r.headers,
-	r.tags,
-	r.cleared
-FROM cano._run r
-JOIN cano._definition d ON d.id = r.definition
-JOIN cano._position p ON p.run = r.id;
+SELECT r.run_id, r.workflow, r.version, r.key, r.status, r.state, r.role, r.priority,
+	r.submitted_at, r.started_at, r.ended_at, r.waiting_for, r.next_at, r.rollback, r.cancel_reason,
+	r.parent_run_id, r.input, r.data, r.result, r.error, r.headers, r.tags, r.cleared
+FROM cano._runs r;
 COMMENT ON VIEW cano.runs IS 'every run';
 
 CREATE VIEW cano.checkpoints WITH (security_barrier) AS
@@ -201,12 +196,8 @@ SELECT r.workflow,
 	count(*) FILTER (WHERE r.status = 'running') AS running,
 	count(*) FILTER (WHERE r.status = 'waiting') AS waiting,
 	count(*) FILTER (WHERE r.dead) AS dead
-FROM (
-	SELECT d.workflow, p.status, r.dead
-	FROM cano._run r
-	JOIN cano._definition d ON d.id = r.definition
-	JOIN cano._position p ON p.run = r.id
-	WHERE r.status = 'active' OR r.dead) r
+FROM cano._runs r
+WHERE r.ended_at IS NULL OR r.dead
 GROUP BY r.workflow;
 COMMENT ON VIEW cano.queue_stats IS 'how many runs of each workflow are queued, running, waiting, dead';
 
@@ -218,10 +209,9 @@ CREATE FUNCTION cano.status(
 RETURNS SETOF record
 LANGUAGE sql VOLATILE STRICT PARALLEL RESTRICTED ROWS 1
 BEGIN ATOMIC
-	SELECT r.run_id, r.workflow, r.version, r.status, r.state, p.sequence, p.attempt,
-		r.waiting_for, r.next_at, p.progress, r.error, r.result, r.rollback, r.cancel_reason
-	FROM cano.runs r
-	JOIN cano._position p ON p.run = r.run_id
+	SELECT r.run_id, r.workflow, r.version, r.status, r.state, r.sequence, r.attempt,
+		r.waiting_for, r.next_at, r.progress, r.error, r.result, r.rollback, r.cancel_reason
+	FROM cano._runs r
 	WHERE r.run_id = status.run;
 END;
 COMMENT ON FUNCTION cano.status IS 'where a run is; no row for a run that does not exist or may not be seen';

@@ -289,12 +289,7 @@ check_input(Datum input, bool isnull)
 				(errcode(cano_errcode(CANO_CAT_CONFIGURATION)),
 				 errmsg("input must be a JSON object"),
 				 errhint("Wrap other values: jsonb_build_object('value', ...).")));
-	if (VARSIZE(json) > (Size) cano_max_value_size * 1024)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("input is larger than cano.max_value_size"),
-				 errdetail("It has %u bytes; %d kB are allowed.",
-						   (unsigned) VARSIZE(json), cano_max_value_size)));
+	cano_json_refuse_large(json, "input");
 	return json;
 }
 

@@ -244,13 +244,17 @@ claim(CanoBatch *batch, CanoBatchResult *result)
 static void
 claim_run(CanoBatch *batch, TimestampTz now)
 {
+	CanoPlace	due;
+
 	(void) cano_lane_hint(batch->owner);
-	(void) cano_store_promote(batch->owner, now, batch->only_run);
-	(void) cano_store_deliver(batch->only_run);
+	due = cano_place_min(cano_store_promote(batch->owner, now, batch->only_run),
+						 cano_store_deliver(batch->only_run));
 	batch->nruns = cano_store_claim_run(batch->owner, batch->only_run,
 										batch->runs, batch_context);
 	if (batch->nruns > 0)
 		cano_lane_claimed(batch->owner, CANO_FIRST_PLACE);
+	else if (cano_place_before(due, CANO_NO_PLACE))
+		cano_wake_at_commit(batch->owner, now, due);
 }
 
 /*

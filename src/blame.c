@@ -26,7 +26,6 @@
 
 static void blame(const CanoVisit *visit, const ErrorData *edata);
 static bool is_trouble(const ErrorData *edata);
-static bool is_conflict(const ErrorData *edata);
 
 /* The visit to blame, and why; in a context of its own. */
 static CanoVisit failed_visit = {0};
@@ -57,7 +56,7 @@ void
 cano_blame_commit_failed(const CanoVisit *visit, const ErrorData *edata)
 {
 	taken = false;
-	if (!is_conflict(edata) || ++conflicts > MAX_CONFLICTS)
+	if (!cano_error_is_conflict(unpack_sql_state(edata->sqlerrcode)) || ++conflicts > MAX_CONFLICTS)
 		blame(visit, edata);
 }
 
@@ -106,18 +105,11 @@ is_trouble(const ErrorData *edata)
 {
 	int			class = ERRCODE_TO_CATEGORY(edata->sqlerrcode);
 
-	return is_conflict(edata) ||
+	return cano_error_is_conflict(unpack_sql_state(edata->sqlerrcode)) ||
 		edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
 		class == ERRCODE_INSUFFICIENT_RESOURCES ||
 		class == ERRCODE_OPERATOR_INTERVENTION ||
 		class == ERRCODE_SYSTEM_ERROR;
-}
-
-static bool
-is_conflict(const ErrorData *edata)
-{
-	return edata->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE ||
-		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
 }
 
 const CanoError *

@@ -60,6 +60,12 @@ cano_errcode(CanoCategory category)
 	return MAKE_SQLSTATE(s[0], s[1], s[2], s[3], s[4]);
 }
 
+bool
+cano_error_is_conflict(const char *sqlstate)
+{
+	return strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0;
+}
+
 CanoCategory
 cano_error_category(int sqlerrcode)
 {

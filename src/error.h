@@ -28,6 +28,9 @@ extern const char *cano_error_text(const char *text);
 
 extern const char *cano_category_name(CanoCategory category);
 
+/* Lost against another session: nothing is wrong with who raised it. */
+extern bool cano_error_is_conflict(const char *sqlstate);
+
 /* For errcode(). */
 extern int	cano_errcode(CanoCategory category);
 

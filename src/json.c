@@ -11,6 +11,7 @@
 #include "utils/numeric.h"
 
 #include "compat.h"
+#include "guc.h"
 #include "json.h"
 
 static void push_key(CanoJson *json, const char *key);
@@ -100,6 +101,17 @@ cano_json_get_text(const Jsonb *object, const char *key)
 		found.type != jbvString)
 		return NULL;
 	return pnstrdup(found.val.string.val, found.val.string.len);
+}
+
+void
+cano_json_refuse_large(const Jsonb *value, const char *what)
+{
+	if (VARSIZE(value) > (Size) cano_max_value_size * 1024)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("%s is larger than cano.max_value_size", what),
+				 errdetail("It has %u bytes; %d kB are allowed.",
+						   (unsigned) VARSIZE(value), cano_max_value_size)));
 }
 
 static void

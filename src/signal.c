@@ -13,7 +13,7 @@
 
 #include "debug.h"
 #include "error.h"
-#include "guc.h"
+#include "json.h"
 #include "lookup.h"
 #include "shmem.h"
 #include "store_signal.h"
@@ -140,11 +140,6 @@ check_payload(FunctionCallInfo fcinfo, int argument)
 	if (PG_ARGISNULL(argument))
 		return NULL;
 	payload = PG_GETARG_JSONB_P(argument);
-	if (VARSIZE(payload) > (Size) cano_max_value_size * 1024)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("payload is larger than cano.max_value_size"),
-				 errdetail("It has %u bytes; %d kB are allowed.",
-						   (unsigned) VARSIZE(payload), cano_max_value_size)));
+	cano_json_refuse_large(payload, "payload");
 	return payload;
 }

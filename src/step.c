@@ -58,7 +58,6 @@ static void attempt_failed(const CanoRun *run, const ErrorData *edata,
 static void decide(const CanoRun *run, CanoHappened what, CanoStep *step);
 static void take_output(const CanoRun *run, CanoStep *step);
 static bool lock_timer_fired(TimestampTz before);
-static bool is_conflict(const CanoError *error);
 static CanoError *timeout_error(const CanoRun *run);
 static int64 time_limit(const CanoRun *run);
 static int64 time_left(const CanoRun *run, TimestampTz now);
@@ -185,14 +184,14 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 	(void) cano_context_set(NULL);
 	if (step->error &&
 		((holding && lock_timer_fired(around.lock_timer)) ||
-		 (run->shares && is_conflict(step->error))))
+		 (run->shares && cano_error_is_conflict(step->error->sqlstate))))
 		step->separate = true;
 	leave_task(&around, step);
 
 	/* Somebody cancelled the session's own statement, not the task. */
 	if (cancelled != NULL)
 		ReThrowError(cancelled);
-	return step->separate || last || !step->error || !is_conflict(step->error);
+	return step->separate || last || !step->error || !cano_error_is_conflict(step->error->sqlstate);
 }
 
 /*
@@ -370,16 +369,6 @@ lock_timer_fired(TimestampTz before)
 	TimestampTz after = get_timeout_finish_time(LOCK_TIMEOUT);
 
 	return after != before && after <= GetCurrentTimestamp();
-}
-
-/*
- * Lost against another session: nothing is wrong with the task.
- */
-static bool
-is_conflict(const CanoError *error)
-{
-	return strcmp(error->sqlstate, "40001") == 0 ||
-		strcmp(error->sqlstate, "40P01") == 0;
 }
 
 /*
