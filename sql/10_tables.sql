@@ -57,6 +57,7 @@ CREATE TABLE cano._run (
 	dead boolean NOT NULL,
 	key text COLLATE "C",
 	parent bigint,
+	depth integer NOT NULL DEFAULT 0,	-- of a child: how many runs it is under
 	cancel_reason text,
 	tags text[],
 	headers jsonb,
@@ -64,6 +65,7 @@ CREATE TABLE cano._run (
 	data jsonb,							-- at the end
 	error jsonb
 ) WITH (fillfactor = 80);
+CREATE INDEX ON cano._run (parent) WHERE parent IS NOT NULL;
 
 -- The keys of runs that have not ended.
 CREATE TABLE cano._key (
@@ -91,6 +93,8 @@ CREATE TABLE cano._job (
 	errors integer NOT NULL,			-- poll: in a row, forgiven so far
 	cursor jsonb,						-- stepped: of its next step
 	signal jsonb,						-- the latest received
+	fan bigint,							-- a branch or item of that, or its holder
+	branch integer,						-- which of them; null: the run itself
 	data jsonb,
 	PRIMARY KEY (owner, priority, id)
 );
@@ -111,10 +115,13 @@ CREATE TABLE cano._timer (
 	errors integer NOT NULL,
 	cursor jsonb,
 	signal jsonb,
+	fan bigint,
+	branch integer,
 	data jsonb,
 	due_at timestamptz NOT NULL,
-	awaits text COLLATE "C",			-- name of the signal
-	waiting "char" NOT NULL				-- (r)etry, (t)imer, (s)chedule, (p)oll, si(g)nal, (o)ther origin
+	awaits text COLLATE "C",			-- name of the signal; '' = the answer to external work
+	waiting "char" NOT NULL				-- (r)etry, (t)imer, (s)chedule, (p)oll, si(g)nal, (b)ranches,
+										-- (i)tems, (c)hild, e(x)ternal, (l)ease, (d)eadline, (o)ther origin
 );
 CREATE INDEX ON cano._timer (owner, due_at);
 
@@ -159,6 +166,51 @@ CREATE TABLE cano._variable (
 	PRIMARY KEY (run, key)
 );
 
+-- The branches of a split or the items of a batch, fanned out at one visit.
+-- While it is open, its row counts those that have ended; whoever adds to it
+-- holds its lock until the commit, so that one of them is the last.  The run
+-- itself, its holder, waits in _timer meanwhile.
+CREATE TABLE cano._fan (
+	id bigint PRIMARY KEY,
+	run bigint NOT NULL,
+	holder bigint NOT NULL,				-- id of the run's own job
+	state text COLLATE "C" NOT NULL,
+	total integer NOT NULL,
+	succeeded integer NOT NULL,
+	failed integer NOT NULL,
+	closed "char",						-- null: open; (j)oined, (t)imeout, (c)ancels the run,
+										-- (p)anic of an item, (s)topped from outside
+	due_at timestamptz,					-- its timeout
+	verdict jsonb,						-- cancels: why; panic: the error
+	signal jsonb,						-- the run's, for each of them
+	data jsonb							-- null: the run's input
+) WITH (fillfactor = 50);
+CREATE INDEX ON cano._fan (run);
+
+-- Those of a closed fan that had not ended were cancelled.
+CREATE TABLE cano._branch (
+	fan bigint NOT NULL,
+	branch integer NOT NULL,
+	status "char" NOT NULL,				-- (q)ueued, (b)egun, (c)ompleted, (f)ailed
+	attempt integer NOT NULL,
+	job bigint,							-- of one that was begun
+	ordinal integer,					-- among those that have ended
+	input jsonb,						-- of an item
+	output jsonb,
+	error jsonb,
+	PRIMARY KEY (fan, branch)
+) WITH (fillfactor = 70);
+
+-- Runs that somebody asked to stop.  The first request counts; there may be
+-- several, so that nobody waits for another one's transaction.
+CREATE TABLE cano._stop (
+	run bigint NOT NULL,
+	id bigint NOT NULL,
+	asked_at timestamptz NOT NULL,
+	reason text,
+	PRIMARY KEY (run, id)
+);
+
 -- Signals that no run has received yet.
 CREATE TABLE cano._signal (
 	run bigint NOT NULL,
@@ -169,6 +221,25 @@ CREATE TABLE cano._signal (
 	PRIMARY KEY (run, name, id)
 );
 
+-- Work of external states, one row an attempt.  "id" is that of the run's own
+-- timer, and the place in the queue; "timer" is the lease's.
+CREATE TABLE cano._work (
+	run bigint NOT NULL,
+	sequence bigint NOT NULL,			-- of the visit
+	attempt integer NOT NULL,
+	owner oid NOT NULL,
+	priority integer NOT NULL,
+	id bigint NOT NULL,
+	queue text COLLATE "C" NOT NULL,
+	state text COLLATE "C" NOT NULL,
+	token text COLLATE "C",				-- null: nobody has taken it
+	lease_until timestamptz,
+	timer bigint,
+	PRIMARY KEY (run, sequence, attempt)
+);
+CREATE INDEX ON cano._work (queue, owner, priority, id) WHERE token IS NULL;
+CREATE UNIQUE INDEX ON cano._work (token) WHERE token IS NOT NULL;
+
 -- Jobs that took their session or the server down, and how often.
 CREATE TABLE cano._crash (
 	job bigint PRIMARY KEY,
@@ -177,6 +248,20 @@ CREATE TABLE cano._crash (
 	last_at timestamptz NOT NULL
 );
 
--- The two tables that turn over: let vacuum follow by count, not by share.
+-- A breaker as it is set.  Whether it is open is in shared memory.
+CREATE SEQUENCE cano._breaker_id AS bigint;
+CREATE TABLE cano._breaker (
+	name text COLLATE "C" PRIMARY KEY,
+	id bigint NOT NULL,
+	owner oid NOT NULL,
+	owner_name name NOT NULL,
+	origin bigint NOT NULL,				-- the server where the owner has that number
+	failure_threshold integer NOT NULL,
+	half_open_max_calls integer NOT NULL,
+	reset_timeout interval NOT NULL
+);
+
+-- The tables that turn over: let vacuum follow by count, not by share.
 ALTER TABLE cano._job SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
 ALTER TABLE cano._timer SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
+ALTER TABLE cano._work SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);

@@ -64,6 +64,13 @@ AS 'MODULE_PATHNAME', 'cano_signal_key';
 COMMENT ON FUNCTION cano.signal(text, text, jsonb, text) IS
 	'send a signal to the run that is under way with a key';
 
+CREATE FUNCTION cano.cancel(run bigint, reason text DEFAULT NULL)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cano_cancel';
+COMMENT ON FUNCTION cano.cancel IS
+	'ask that a run stop, and interrupt what it is running when this transaction commits. False for a run that has ended or does not exist';
+
 CREATE FUNCTION cano.wait(run bigint, timeout interval DEFAULT '30 s')
 RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -12,7 +12,7 @@ CREATE FUNCTION cano._slots(
 	OUT pid integer, OUT database oid, OUT role oid, OUT kind text, OUT status text,
 	OUT run_id bigint, OUT workflow text, OUT state text, OUT task text, OUT attempt integer,
 	OUT since timestamptz, OUT started_at timestamptz,
-	OUT done bigint, OUT total bigint, OUT note text)
+	OUT done bigint, OUT total bigint, OUT note text, OUT branch integer)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'cano_slots';
@@ -57,7 +57,8 @@ SELECT s.pid,
 	s.since,
 	CASE WHEN s.done IS NOT NULL THEN
 		pg_catalog.jsonb_build_object('done', s.done, 'total', s.total, 'note', s.note)
-	END AS progress
+	END AS progress,
+	s.branch
 FROM cano._slots() s
 WHERE s.run_id IS NOT NULL
 	AND s.database = (SELECT d.oid FROM pg_catalog.pg_database d
@@ -86,8 +87,9 @@ SELECT r.id AS run_id,
 	r.key,
 	CASE
 		WHEN r.status <> 'active' THEN r.status
+		WHEN EXISTS (SELECT FROM cano._stop s WHERE s.run = r.id) THEN 'cancelling'
 		WHEN a.run_id IS NOT NULL THEN 'running'
-		WHEN t.waiting IN ('r', 't', 's', 'p', 'g') THEN 'waiting'
+		WHEN t.waiting <> 'o' THEN 'waiting'
 		ELSE 'queued'
 	END AS status,
 	coalesce(a.state, j.state, t.state, r.state) AS state,
@@ -96,7 +98,9 @@ SELECT r.id AS run_id,
 	r.submitted_at,
 	coalesce(j.started_at, t.started_at, a.since, r.started_at) AS started_at,
 	r.ended_at,
-	CASE t.waiting WHEN 'r' THEN 'retry' WHEN 't' THEN 'timer' WHEN 's' THEN 'schedule' WHEN 'p' THEN 'poll' WHEN 'g' THEN 'signal' END AS waiting_for,
+	CASE t.waiting WHEN 'r' THEN 'retry' WHEN 't' THEN 'timer' WHEN 's' THEN 'schedule' WHEN 'p' THEN 'poll'
+		WHEN 'g' THEN 'signal' WHEN 'b' THEN 'branches' WHEN 'i' THEN 'items' WHEN 'c' THEN 'child' WHEN 'x' THEN 'external'
+	END AS waiting_for,
 	CASE WHEN t.due_at < 'infinity' THEN t.due_at END AS next_at,
 	coalesce(r.rollback, 'none') AS rollback,
 	r.cancel_reason,
@@ -111,7 +115,7 @@ SELECT r.id AS run_id,
 	r.dead,
 	k.sequence,
 	coalesce(a.attempt, j.attempt, t.attempt) AS attempt,
-	a.progress
+	coalesce(a.progress, f.progress) AS progress
 FROM cano._run r
 JOIN cano._definition d ON d.id = r.definition
 LEFT JOIN LATERAL (
@@ -123,8 +127,11 @@ LEFT JOIN cano._job j
 	AND j.owner = r.owner AND j.priority = r.priority AND j.id = coalesce(k.job, r.id)
 LEFT JOIN cano._timer t
 	ON r.status = 'active' AND t.id = coalesce(k.job, r.id)
+LEFT JOIN LATERAL (
+	SELECT pg_catalog.jsonb_build_object('done', n.succeeded + n.failed, 'total', n.total, 'note', NULL) AS progress
+	FROM cano._fan n WHERE n.id = coalesce(j.fan, t.fan)) f ON true
 LEFT JOIN cano.activity a
-	ON r.status = 'active' AND a.run_id = r.id
+	ON r.status = 'active' AND a.run_id = r.id AND a.branch IS NULL
 WHERE cano._can_see(r.owner, r.owner_name, r.origin);
 COMMENT ON VIEW cano._runs IS 'every run and where it is';
 
@@ -149,6 +156,55 @@ FROM cano._checkpoint c
 JOIN cano._run r ON r.id = c.run
 WHERE cano._can_see(r.owner, r.owner_name, r.origin);
 COMMENT ON VIEW cano.checkpoints IS 'the log of every run';
+
+/*
+ * The branches or items of the latest visit of each state.  Of those that
+ * have not ended, their jobs and the processes know more.
+ */
+CREATE VIEW cano._parts WITH (security_barrier) AS
+SELECT f.run AS run_id,
+	f.state,
+	b.branch,
+	d.document -> 'states' -> f.state AS part,
+	CASE
+		WHEN b.status = 'c' THEN 'completed'
+		WHEN b.status = 'f' THEN 'failed'
+		WHEN f.closed IS NOT NULL THEN 'cancelled'
+		WHEN a.run_id IS NOT NULL THEN 'running'
+		WHEN t.id IS NOT NULL THEN 'waiting'
+		ELSE 'queued'
+	END AS status,
+	coalesce(a.attempt, t.attempt, b.attempt) AS attempt,
+	b.input,
+	b.output,
+	b.error
+FROM cano._fan f
+JOIN cano._run r ON r.id = f.run
+JOIN cano._definition d ON d.id = r.definition
+JOIN cano._branch b ON b.fan = f.id
+LEFT JOIN cano._timer t ON b.status = 'b' AND f.closed IS NULL AND t.id = b.job
+LEFT JOIN cano.activity a
+	ON b.status IN ('q', 'b') AND f.closed IS NULL AND a.run_id = f.run AND a.state = f.state AND a.branch = b.branch
+WHERE f.id = (SELECT max(l.id) FROM cano._fan l WHERE l.run = f.run AND l.state = f.state)
+	AND cano._can_see(r.owner, r.owner_name, r.origin);
+COMMENT ON VIEW cano._parts IS 'branches and items';
+
+CREATE VIEW cano.branches WITH (security_barrier) AS
+SELECT p.run_id, p.state, p.branch,
+	CASE pg_catalog.jsonb_typeof(p.part -> 'tasks' -> p.branch)
+		WHEN 'string' THEN p.part -> 'tasks' ->> p.branch
+		ELSE p.part -> 'tasks' -> p.branch ->> 'run'
+	END AS task,
+	p.status, p.attempt, p.output, p.error
+FROM cano._parts p
+WHERE p.part ->> 'kind' = 'split';
+COMMENT ON VIEW cano.branches IS 'the branches of every split, at its latest visit';
+
+CREATE VIEW cano.items WITH (security_barrier) AS
+SELECT p.run_id, p.state, p.branch AS item, p.status, p.attempt, p.input, p.output, p.error
+FROM cano._parts p
+WHERE p.part ->> 'kind' = 'batch';
+COMMENT ON VIEW cano.items IS 'the items of every batch, at its latest visit';
 
 CREATE VIEW cano.attempts WITH (security_barrier) AS
 SELECT a.run AS run_id,
@@ -175,7 +231,7 @@ SELECT s.run AS run_id,
 	s.sent_at
 FROM cano._signal s
 JOIN cano._run r ON r.id = s.run
-WHERE r.status = 'active' AND cano._can_see(r.owner, r.owner_name, r.origin);
+WHERE r.status = 'active' AND s.name <> '' AND cano._can_see(r.owner, r.owner_name, r.origin);
 COMMENT ON VIEW cano.signals IS 'signals that no run has received yet';
 
 CREATE VIEW cano.dead_letters WITH (security_barrier) AS

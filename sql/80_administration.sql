@@ -24,6 +24,10 @@ BEGIN
 	SET owner = a.oid, origin = v_here
 	FROM pg_roles a
 	WHERE a.rolname = w.owner_name AND w.origin <> v_here;
+	UPDATE cano._breaker b
+	SET owner = a.oid, origin = v_here
+	FROM pg_roles a
+	WHERE a.rolname = b.owner_name AND b.origin <> v_here;
 
 	WITH adopted AS (
 		UPDATE cano._run r
@@ -40,6 +44,8 @@ BEGIN
 	FROM cano._run r WHERE r.id = j.run AND j.run = ANY (v_runs);
 	UPDATE cano._timer t SET owner = r.owner
 	FROM cano._run r WHERE r.id = t.run AND t.run = ANY (v_runs);
+	UPDATE cano._work w SET owner = r.owner
+	FROM cano._run r WHERE r.id = w.run AND w.run = ANY (v_runs);
 
 	-- What was parked when a worker came upon it is due.
 	UPDATE cano._timer t SET due_at = now(), waiting = 'r'

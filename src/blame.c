@@ -45,6 +45,7 @@ cano_blame_visit(const CanoRun *run)
 	CanoVisit	visit = {
 		.job = run->job,
 		.sequence = run->sequence,
+		.branch = run->branch,
 		.attempt = run->attempt,
 		.state = run->state_name
 	};
@@ -117,6 +118,7 @@ cano_blame_take(const CanoRun *run)
 {
 	bool		same = failed_visit.job == run->job &&
 		failed_visit.sequence == run->sequence &&
+		failed_visit.branch == run->branch &&
 		failed_visit.attempt == run->attempt &&
 		strcmp(failed_visit.state, run->state_name) == 0;
 

@@ -11,11 +11,12 @@
 #include "error.h"
 #include "store.h"
 
-/* One attempt at one visit of a state. */
+/* One attempt at one visit of a state, or at a branch of it. */
 typedef struct CanoVisit
 {
 	int64		job;
 	int64		sequence;
+	int			branch;
 	int			attempt;
 	const char *state;
 } CanoVisit;

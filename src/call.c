@@ -9,7 +9,9 @@
  * planned expression is kept with the function; what executes it is made anew
  * in each transaction, because functions may keep things of the transaction
  * in there, and is thrown away with the whole description of the function
- * after an error.
+ * after an error.  A function that returns a set, a batch's load, is executed
+ * as in a target list, and from scratch, so that an error leaves nothing of its
+ * rows behind.
  *
  * Values that come from JSON are converted by jsonb_populate_record, all
  * parameters of a call at once, so that a parameter means what a column of
@@ -58,7 +60,7 @@ struct CanoCallPlan
 	/* Of this transaction only: */
 	MemoryContext executable;
 	LocalTransactionId lxid;
-	ExprState  *state;
+	ExprState  *state;			/* NULL when it returns a set */
 	ExprContext *econtext;
 	ParamListInfo params;
 	FmgrInfo	populate;
@@ -78,6 +80,8 @@ typedef struct Value
 static void call_function(CanoFunction *function, CanoUse use,
 						  const CanoBinding *binding, TimestampTz now,
 						  MemoryContext context, CanoReturn *result);
+static void collect_rows(const CanoFunction *function, CanoCallPlan *plan,
+						 MemoryContext context, CanoReturn *result);
 static void collect(const CanoFunction *function, CanoUse use,
 					const CanoBinding *binding, Value *values);
 static bool find_key(const CanoFunction *function, CanoUse use,
@@ -162,9 +166,6 @@ call_function(CanoFunction *function, CanoUse use, const CanoBinding *binding,
 	Datum		datum;
 	bool		isnull;
 
-	if (function->returns_set)
-		elog(ERROR, "function \"%s\" returns a set", function->signature);
-
 	callback.callback = binding_error;
 	callback.arg = function;
 	callback.previous = error_context_stack;
@@ -183,13 +184,55 @@ call_function(CanoFunction *function, CanoUse use, const CanoBinding *binding,
 	error_context_stack = callback.previous;
 
 	in_body = true;
-	datum = ExecEvalExprSwitchContext(plan->state, plan->econtext, &isnull);
-	cano_returned_take(function, use, datum, isnull, &plan->to_jsonb, now,
-					   context, result);
+	if (function->returns_set)
+		collect_rows(function, plan, context, result);
+	else
+	{
+		datum = ExecEvalExprSwitchContext(plan->state, plan->econtext, &isnull);
+		cano_returned_take(function, use, datum, isnull, &plan->to_jsonb, now,
+						   context, result);
+	}
 
 	MemoryContextSwitchTo(oldcontext);
 	ReScanExprContext(plan->econtext);
 	MemoryContextDelete(scratch);
+}
+
+/*
+ * The current memory context is for all that lives until the last row; each
+ * row has the expression context's own.
+ */
+static void
+collect_rows(const CanoFunction *function, CanoCallPlan *plan,
+			 MemoryContext context, CanoReturn *result)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ExprContext *econtext = CreateStandaloneExprContext();
+	SetExprState *set;
+
+	econtext->ecxt_param_list_info = plan->params;
+	set = ExecInitFunctionResultSet(plan->expr, econtext, NULL);
+
+	cano_returned_begin_items(result);
+	MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
+	for (;;)
+	{
+		ExprDoneCond done;
+		bool		isnull;
+		Datum		row;
+
+		ResetExprContext(econtext);
+		row = ExecMakeFunctionResultSet(set, econtext, oldcontext, &isnull,
+										&done);
+		if (done == ExprEndResult)
+			break;
+		cano_returned_add_item(function, row, isnull, &plan->to_jsonb,
+							   context, result);
+		if (done == ExprSingleResult)
+			break;
+	}
+	MemoryContextSwitchTo(oldcontext);
+	FreeExprContext(econtext, true);
 }
 
 /* Errors of the call itself have the function's own context. */
@@ -445,6 +488,7 @@ make_call(const CanoFunction *function, const CanoCallPlan *plan)
 
 	call = makeFuncExpr(function->oid, function->return_type, args,
 						InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	call->funcretset = function->returns_set;
 	call->funcvariadic = function->variadic;
 	assign_expr_collations(NULL, (Node *) call);
 	return expression_planner((Expr *) call);
@@ -490,7 +534,8 @@ make_executable(const CanoFunction *function, CanoCallPlan *plan)
 			is_converted(parameter) ? parameter->type : parameter->source_type;
 	}
 	plan->econtext->ecxt_param_list_info = plan->params;
-	plan->state = ExecInitExprWithParams(plan->expr, plan->params);
+	if (!function->returns_set)
+		plan->state = ExecInitExprWithParams(plan->expr, plan->params);
 
 	if (plan->nconverted > 0)
 	{

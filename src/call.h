@@ -49,6 +49,8 @@ typedef struct CanoReturn
 	TimestampTz until;			/* SAID_UNTIL */
 	const char *reason;			/* SAID_FAILED, SAID_CANCELLED */
 	Jsonb	   *detail;			/* SAID_FAILED */
+	int			nitems;			/* SAID_ITEMS */
+	Jsonb	  **items;			/* an item is NULL when it is SQL null */
 } CanoReturn;
 
 /*

@@ -10,8 +10,10 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
@@ -40,6 +42,14 @@ static void compile_state(Compiler *compiler, JsonbContainer *part,
 						  CanoState *state, CanoStateExtra *extra);
 static void compile_targets(Compiler *compiler, JsonbContainer *part,
 							const CanoStateExtra *extra, CanoState *state);
+static void compile_split(Compiler *compiler, JsonbContainer *part,
+						  CanoState *state, CanoStateExtra *extra);
+static void compile_branch(Compiler *compiler, JsonbValue *branch,
+						   CanoState *part, CanoStateExtra *extra);
+static CanoJoin compile_join(JsonbContainer *join, int nbranches);
+static int	share_of(Numeric share, int n);
+static void compile_batch(Compiler *compiler, JsonbContainer *part,
+						  CanoState *state, CanoStateExtra *extra);
 static void compile_times(JsonbContainer *part, CanoStateExtra *extra);
 static void compile_fatal(JsonbContainer *part, CanoState *state);
 static CanoRetry compile_retry(JsonbContainer *retry);
@@ -66,6 +76,7 @@ cano_compile(int64 id, const char *workflow, int version, Jsonb *document,
 	Compiler	compiler = {.definition = definition};
 	JsonbContainer *states = get_container(&document->root, "states");
 	JsonbContainer *retry;
+	Interval	timeout;
 	char	   *durability;
 	CanoState  *compiled;
 	CanoStateExtra *extra;
@@ -83,6 +94,8 @@ cano_compile(int64 id, const char *workflow, int version, Jsonb *document,
 	definition->version = version;
 	definition->priority = DEFAULT_PRIORITY;
 	(void) get_integer(compiler.options, "priority", &definition->priority);
+	if (get_interval(compiler.options, "timeout", &timeout))
+		definition->timeout_ms = cano_part_milliseconds(&timeout);
 	durability = get_string(compiler.options, "durability");
 	definition->async = durability && strcmp(durability, "async") == 0;
 
@@ -155,10 +168,18 @@ compile_state(Compiler *compiler, JsonbContainer *part, CanoState *state,
 	(void) get_integer(part, "max_errors", &state->max_errors);
 	extra->output_key = get_string(part, "output_key");
 	extra->signal = get_string(part, "signal");
+	extra->breaker = get_string(part, "breaker");
+	extra->workflow = get_string(part, "workflow");
+	extra->input_key = get_string(part, "input_key");
+	extra->queue = get_string(part, "queue");
 	state->ending = compile_ending(part);
 	compile_targets(compiler, part, extra, state);
 	compile_times(part, extra);
 	compile_fatal(part, state);
+	if (state->kind == CANO_KIND_SPLIT)
+		compile_split(compiler, part, state, extra);
+	else if (state->kind == CANO_KIND_BATCH)
+		compile_batch(compiler, part, state, extra);
 	note_state(compiler, part, state);
 }
 
@@ -172,11 +193,14 @@ compile_targets(Compiler *compiler, JsonbContainer *part,
 	JsonbContainer *targets = get_container(part, "targets");
 	char	   *next = get_string(part, "next");
 	char	   *on_timeout = get_string(part, "on_timeout");
+	char	   *on_failure = get_string(part, "on_failure");
 	int			ntargets = targets ? JsonContainerSize(targets) : 0;
 	int		   *indexes = palloc(sizeof(int) * (ntargets + 1));
 
 	state->next = next ? cano_graph_find(&compiler->graph, next) : CANO_NO_STATE;
 	state->on_timeout = on_timeout ? cano_graph_find(&compiler->graph, on_timeout) :
+		CANO_NO_STATE;
+	state->on_failure = on_failure ? cano_graph_find(&compiler->graph, on_failure) :
 		CANO_NO_STATE;
 	if (state->next != CANO_NO_STATE)
 		indexes[state->ntargets++] = state->next;
@@ -191,6 +215,124 @@ compile_targets(Compiler *compiler, JsonbContainer *part,
 	state->anywhere = targets == NULL &&
 		(state->kind == CANO_KIND_ROUTER ||
 		 (extra->run != NULL && extra->run->returns_outcome));
+}
+
+static void
+compile_split(Compiler *compiler, JsonbContainer *part, CanoState *state,
+			  CanoStateExtra *extra)
+{
+	JsonbContainer *tasks = get_container(part, "tasks");
+	CanoState  *parts;
+	CanoStateExtra *extras;
+
+	state->nparts = tasks ? JsonContainerSize(tasks) : 0;
+	parts = palloc0(sizeof(CanoState) * Max(state->nparts, 1));
+	extras = palloc0(sizeof(CanoStateExtra) * Max(state->nparts, 1));
+	for (int i = 0; i < state->nparts; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		parts[i].name = state->name;
+		compile_branch(compiler, getIthJsonbValueFromContainer(tasks, i),
+					   &parts[i], &extras[i]);
+	}
+	state->parts = parts;
+	extra->parts = extras;
+	(void) get_integer(part, "bulkhead", &extra->lanes);
+	state->join = compile_join(get_container(part, "join"), state->nparts);
+}
+
+/*
+ * A branch is a function's name or an object.
+ */
+static void
+compile_branch(Compiler *compiler, JsonbValue *branch, CanoState *part,
+			   CanoStateExtra *extra)
+{
+	JsonbContainer *object = branch->type == jbvBinary ?
+		branch->val.binary.data : NULL;
+	JsonbContainer *retry = get_container(object, "retry");
+	JsonbValue	input;
+
+	part->kind = CANO_KIND_TASK;
+	part->next = part->on_timeout = part->on_failure = CANO_NO_STATE;
+	part->calls = true;
+	part->retry = retry ? compile_retry(retry) : compiler->retry;
+	extra->run = compile_function(compiler, object ?
+								  get_string(object, "run") :
+								  cano_value_string(branch));
+	extra->breaker = get_string(object, "breaker");
+	compile_times(object, extra);
+	if (get(object, "input", &input))
+		extra->input = JsonbValueToJsonb(&input);
+	if (get(object, "limiter", &input) && compiler->definition->not_yet == NULL)
+		compiler->definition->not_yet = psprintf("limiter of a branch of state \"%s\"",
+												 part->name);
+}
+
+static CanoJoin
+compile_join(JsonbContainer *join, int nbranches)
+{
+	char	   *strategy = get_string(join, "strategy");
+	CanoJoin	result = {CANO_JOIN_ALL};
+	JsonbValue	share;
+
+	if (strategy != NULL)
+		result.strategy = cano_rules_shape(&cano_rules_join, strategy) -
+			cano_rules_join.shapes;
+	(void) get_integer(join, "n", &result.needed);
+	if (get(join, "p", &share))
+		result.needed = share_of(share.val.numeric, nbranches);
+	return result;
+}
+
+/*
+ * So many of n, rounded up.  In decimals: 7 % of 100 is 7.
+ */
+static int
+share_of(Numeric share, int n)
+{
+	Datum		count = DirectFunctionCall1(int4_numeric, Int32GetDatum(n));
+
+	count = DirectFunctionCall2(numeric_mul, NumericGetDatum(share), count);
+	return DatumGetInt32(DirectFunctionCall1(numeric_int4,
+											 DirectFunctionCall1(numeric_ceil,
+																 count)));
+}
+
+/*
+ * The state itself calls "load", and "finish" when all items are done with,
+ * however they ended.
+ */
+static void
+compile_batch(Compiler *compiler, JsonbContainer *part, CanoState *state,
+			  CanoStateExtra *extra)
+{
+	JsonbContainer *retry = get_container(part, "item_retry");
+	char	   *finish = get_string(part, "finish");
+	CanoState  *item = palloc0(sizeof(CanoState));
+	CanoStateExtra *item_extra = palloc0(sizeof(CanoStateExtra));
+
+	item->name = state->name;
+	item->kind = CANO_KIND_BATCH;
+	item->next = item->on_timeout = item->on_failure = CANO_NO_STATE;
+	item->calls = true;
+	item->retry = retry ? compile_retry(retry) : cano_retry_none();
+	item_extra->run = compile_function(compiler, get_string(part, "process"));
+	TIMESTAMP_NOBEGIN(item_extra->until);
+	state->nparts = 1;
+	state->parts = item;
+	state->join.strategy = CANO_JOIN_QUORUM;
+	state->join.needed = 0;
+	state->calls = true;
+
+	extra->run = compile_function(compiler, get_string(part, "load"));
+	if (finish != NULL)
+		extra->finish = compile_function(compiler, finish);
+	state->anywhere = get_container(part, "targets") == NULL &&
+		finish != NULL && extra->finish->returns_outcome;
+	extra->parts = item_extra;
+	extra->lanes = 1;
+	(void) get_integer(part, "concurrency", &extra->lanes);
 }
 
 static void
@@ -265,6 +407,8 @@ compile_function(Compiler *compiler, const char *name)
 		elog(ERROR, "function \"%s\" is not among the definition's", name);
 	function->name = pstrdup(name);
 	function->signature = get_string(stored, "signature");
+	function->pace = hash_bytes_extended((const unsigned char *) function->signature,
+										 strlen(function->signature), 0);
 	function->returns_outcome = get(stored, "outcome", &value) &&
 		value.type == jbvBool && value.val.boolean;
 	return function;
@@ -287,7 +431,7 @@ retries_by_default(CanoKind kind)
 {
 	return kind == CANO_KIND_TASK || kind == CANO_KIND_ROUTER ||
 		kind == CANO_KIND_SPLIT || kind == CANO_KIND_STEPPED ||
-		kind == CANO_KIND_BATCH;
+		kind == CANO_KIND_BATCH || kind == CANO_KIND_EXTERNAL;
 }
 
 /*
@@ -297,21 +441,13 @@ static void
 note_state(Compiler *compiler, JsonbContainer *part, const CanoState *state)
 {
 	static const char *const keys[] = {
-		"compensate", "compensate_retry", "breaker", "limiter"
+		"compensate", "compensate_retry", "limiter"
 	};
 	CanoDefinition *definition = compiler->definition;
 	JsonbValue	value;
 
 	if (definition->not_yet != NULL)
 		return;
-	if (state->kind == CANO_KIND_SPLIT || state->kind == CANO_KIND_BATCH ||
-		state->kind == CANO_KIND_CHILD ||
-		state->kind == CANO_KIND_EXTERNAL)
-	{
-		definition->not_yet = psprintf("state \"%s\" of kind %s", state->name,
-									   cano_rules_state.shapes[state->kind].name);
-		return;
-	}
 	for (int i = 0; i < lengthof(keys); i++)
 		if (get(part, keys[i], &value))
 		{
@@ -325,8 +461,7 @@ static void
 note_options(Compiler *compiler)
 {
 	static const char *const keys[] = {
-		"timeout", "on_timeout", "compensation_timeout", "concurrency",
-		"on_end", "resources"
+		"compensation_timeout", "concurrency", "on_end", "resources"
 	};
 	CanoDefinition *definition = compiler->definition;
 	JsonbValue	value;

@@ -23,6 +23,15 @@ typedef struct CanoStateExtra
 	const char *signal;			/* receive: its name */
 	const Interval *delay;		/* timer: this or */
 	TimestampTz until;			/* this; DT_NOBEGIN = none */
+	const char *breaker;		/* NULL: none */
+	const CanoFunctionName *finish; /* batch; NULL: none */
+	int			lanes;			/* split, batch: branches or items under way
+								 * at once, at most; 0 = any number */
+	const struct CanoStateExtra *parts; /* split, batch: as in the core's */
+	Jsonb	   *input;			/* branch: its own, or NULL */
+	const char *workflow;		/* child */
+	const char *input_key;		/* child; NULL: all data */
+	const char *queue;			/* external */
 } CanoStateExtra;
 
 typedef struct CanoDefinition
@@ -34,6 +43,7 @@ typedef struct CanoDefinition
 	const CanoStateExtra *extra;
 	int			priority;		/* of runs that do not say; default 1000 */
 	bool		async;			/* durability => 'async' */
+	int64		timeout_ms;		/* of a run; 0 = none */
 	const char *not_yet;		/* a feature this release cannot run, or NULL */
 } CanoDefinition;
 

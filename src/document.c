@@ -17,6 +17,7 @@
 
 #include "miscadmin.h"
 
+#include "breaker.h"
 #include "compat.h"
 #include "document.h"
 #include "graph.h"
@@ -504,6 +505,13 @@ read_value(Parser *parser, const char *place, const CanoRule *rule,
 			break;
 
 		case CANO_TYPE_BREAKER:
+			cano_value_name(place, rule->key, value);
+			if (!cano_breaker_exists(cano_value_string(value)))
+				cano_value_refuse("Create it first with cano.create_breaker.",
+								  place, "breaker \"%s\" does not exist",
+								  cano_value_string(value));
+			break;
+
 		case CANO_TYPE_LIMITER:
 			cano_value_name(place, rule->key, value);
 			cano_value_refuse(NULL, place, "%s \"%s\" does not exist", rule->key,

@@ -144,6 +144,24 @@ cano_error_jsonb(const CanoError *error, const char *state, const char *task,
 	return cano_json_end(&json);
 }
 
+CanoError *
+cano_error_from_jsonb(const Jsonb *json)
+{
+	CanoError  *error = palloc0(sizeof(CanoError));
+	char	   *category = cano_json_get_text(json, "category");
+	char	   *sqlstate = cano_json_get_text(json, "sqlstate");
+	char	   *message = cano_json_get_text(json, "message");
+
+	error->category = category ? cano_category_by_name(category) :
+		CANO_CAT_TASK_EXECUTION;
+	strlcpy(error->sqlstate, sqlstate ? sqlstate : "", sizeof(error->sqlstate));
+	error->message = message ? message : "";
+	error->detail = cano_json_get_text(json, "detail");
+	error->hint = cano_json_get_text(json, "hint");
+	error->context = cano_json_get_text(json, "context");
+	return error;
+}
+
 const char *
 cano_error_text(const char *text)
 {

@@ -53,4 +53,7 @@ extern CanoError *cano_error_make(CanoCategory category, const char *fmt,...)
 extern Jsonb *cano_error_jsonb(const CanoError *error, const char *state,
 							   const char *task, int attempts);
 
+/* Back from there. */
+extern CanoError *cano_error_from_jsonb(const Jsonb *json);
+
 #endif							/* CANO_ERROR_H */

@@ -18,11 +18,23 @@
 #include "retry.h"
 
 static CanoDecision enter(const CanoModel *model, int target, int64_t delay_us);
+static void begin_wait(const CanoState *state, CanoDecision *decision);
+static CanoDecision wait_here(const CanoModel *model,
+							  const CanoPosition *position, CanoWaiting waiting);
 static CanoDecision stay(const CanoPosition *position, int64_t delay_us,
 						 CanoWaiting waiting);
 static CanoDecision follow(const CanoModel *model, const CanoState *from,
 						   const CanoEvent *event);
-static CanoDecision failed(const CanoModel *model, const CanoPosition *position,
+static CanoDecision woken(const CanoModel *model, const CanoPosition *position);
+static CanoDecision said_items(const CanoModel *model,
+							   const CanoPosition *position,
+							   const CanoEvent *event);
+static CanoDecision joined(const CanoModel *model, const CanoPosition *position,
+						   const CanoEvent *event);
+static CanoDecision child_ended(const CanoModel *model,
+								const CanoPosition *position,
+								const CanoEvent *event);
+static CanoDecision failed(const CanoState *state, const CanoPosition *position,
 						   const CanoEvent *event);
 static CanoDecision crashed(const CanoPosition *position, const CanoEvent *event);
 static CanoDecision refuse(int state, CanoFault fault);
@@ -45,17 +57,11 @@ cano_fsm_decide(const CanoModel *model, const CanoPosition *position,
 			/* Its entry row was written by whoever sent the run here. */
 			decision = enter(model, position->state, 0);
 			decision.entered = false;
+			decision.attempt = position->attempt;
 			return decision;
 
 		case CANO_WOKEN:
-			if (from->kind == CANO_KIND_TIMER)
-				return enter(model, from->next, 0);
-			if (from->kind == CANO_KIND_RECEIVE)
-				return from->on_timeout != CANO_NO_STATE ?
-					enter(model, from->on_timeout, 0) :
-					end(position->state, CANO_FAILED, CANO_FAULT_NO_SIGNAL,
-						CANO_CAT_TIMEOUT);
-			break;
+			return woken(model, position);
 
 		case CANO_SIGNALLED:
 			if (from->kind == CANO_KIND_RECEIVE)
@@ -64,7 +70,8 @@ cano_fsm_decide(const CanoModel *model, const CanoPosition *position,
 
 		case CANO_SAID_NEXT:
 			if (from->kind == CANO_KIND_TASK || from->kind == CANO_KIND_ROUTER ||
-				from->kind == CANO_KIND_STEPPED || from->kind == CANO_KIND_POLL)
+				from->kind == CANO_KIND_STEPPED || from->kind == CANO_KIND_POLL ||
+				from->kind == CANO_KIND_BATCH || from->kind == CANO_KIND_EXTERNAL)
 				return follow(model, from, event);
 			break;
 
@@ -85,15 +92,27 @@ cano_fsm_decide(const CanoModel *model, const CanoPosition *position,
 
 		case CANO_SAID_UNTIL:
 			if (from->kind == CANO_KIND_TIMER)
-			{
-				decision = enter(model, position->state, 0);
-				decision.verb = CANO_WAIT;
-				decision.duty = CANO_DUTY_WAKE;
-				decision.waiting = CANO_WAIT_TIMER;
-				decision.own_time = true;
-				decision.entered = false;
-				return decision;
-			}
+				return wait_here(model, position, CANO_WAIT_TIMER);
+			break;
+
+		case CANO_SAID_ITEMS:
+			if (from->kind == CANO_KIND_BATCH)
+				return said_items(model, position, event);
+			break;
+
+		case CANO_JOINED:
+			if (from->kind == CANO_KIND_SPLIT || from->kind == CANO_KIND_BATCH)
+				return joined(model, position, event);
+			break;
+
+		case CANO_CHILD_STARTED:
+			if (from->kind == CANO_KIND_CHILD)
+				return wait_here(model, position, CANO_WAIT_CHILD);
+			break;
+
+		case CANO_CHILD_ENDED:
+			if (from->kind == CANO_KIND_CHILD)
+				return child_ended(model, position, event);
 			break;
 
 		case CANO_SAID_FAILED:
@@ -104,14 +123,70 @@ cano_fsm_decide(const CanoModel *model, const CanoPosition *position,
 			return end(position->state, CANO_CANCELLED, CANO_FAULT_VERDICT,
 					   CANO_CAT_CANCELLED);
 
+		case CANO_CALLED_OFF:
+			return end(position->state, CANO_CANCELLED, CANO_FAULT_CALLED_OFF,
+					   CANO_CAT_CANCELLED);
+
+		case CANO_OUT_OF_TIME:
+			return end(position->state, CANO_FAILED, CANO_FAULT_OUT_OF_TIME,
+					   CANO_CAT_WORKFLOW_TIMEOUT);
+
 		case CANO_ATTEMPT_FAILED:
-			return failed(model, position, event);
+			return failed(from, position, event);
 
 		case CANO_CRASHED:
 			return crashed(position, event);
-
 	}
 	return refuse(position->state, CANO_FAULT_WRONG_OUTCOME);
+}
+
+CanoDecision
+cano_fsm_decide_part(const CanoState *part, const CanoPosition *position,
+					 const CanoEvent *event)
+{
+	CanoDecision decision;
+
+	switch (event->what)
+	{
+		case CANO_SAID_NEXT:
+			return end(position->state, CANO_COMPLETED, CANO_FAULT_NONE, 0);
+
+		case CANO_SAID_FAILED:
+			return end(position->state, CANO_FAILED, CANO_FAULT_VERDICT,
+					   CANO_CAT_TASK_EXECUTION);
+
+		case CANO_SAID_CANCELLED:
+			return end(position->state, CANO_CANCELLED, CANO_FAULT_VERDICT,
+					   CANO_CAT_CANCELLED);
+
+		case CANO_ATTEMPT_FAILED:
+			decision = failed(part, position, event);
+			break;
+
+		case CANO_CRASHED:
+			decision = crashed(position, event);
+			break;
+
+		default:
+			decision = refuse(position->state, CANO_FAULT_WRONG_OUTCOME);
+			break;
+	}
+
+	/* An item's result is its last error as it is. */
+	if (part->kind == CANO_KIND_BATCH && event->what == CANO_ATTEMPT_FAILED &&
+		decision.verb == CANO_END)
+	{
+		decision.breaks = is_panic(event->sqlstate);
+		if (decision.fault == CANO_FAULT_EXHAUSTED)
+		{
+			decision.fault = CANO_FAULT_TASK;
+			decision.category = event->category;
+		}
+	}
+	if (decision.verb != CANO_END)
+		decision.duty = CANO_DUTY_PART;
+	decision.dead = false;
+	return decision;
 }
 
 /*
@@ -146,15 +221,62 @@ enter(const CanoModel *model, int target, int64_t delay_us)
 			decision.category = CANO_CAT_WORKFLOW;
 		}
 	}
-	else if (state->kind == CANO_KIND_RECEIVE ||
-			 (state->kind == CANO_KIND_TIMER && !state->calls))
+	else
+		begin_wait(state, &decision);
+	return decision;
+}
+
+/*
+ * A state that calls nothing itself waits from the beginning.
+ */
+static void
+begin_wait(const CanoState *state, CanoDecision *decision)
+{
+	switch (state->kind)
 	{
-		decision.verb = CANO_WAIT;
-		decision.duty = CANO_DUTY_WAKE;
-		decision.waiting = state->kind == CANO_KIND_RECEIVE ?
-			CANO_WAIT_SIGNAL : CANO_WAIT_TIMER;
-		decision.own_time = true;
+		case CANO_KIND_RECEIVE:
+			decision->waiting = CANO_WAIT_SIGNAL;
+			break;
+		case CANO_KIND_TIMER:
+			if (state->calls)
+				return;
+			decision->waiting = CANO_WAIT_TIMER;
+			break;
+		case CANO_KIND_EXTERNAL:
+			decision->waiting = CANO_WAIT_EXTERNAL;
+			break;
+		case CANO_KIND_SPLIT:
+			if (state->nparts == 0)
+			{
+				decision->duty = CANO_DUTY_JOIN;
+				return;
+			}
+			decision->waiting = CANO_WAIT_BRANCHES;
+			decision->fans_out = true;
+			break;
+		default:
+			return;
 	}
+	decision->verb = CANO_WAIT;
+	decision->duty = CANO_DUTY_WAKE;
+	decision->own_time = true;
+}
+
+/*
+ * The present state begins to wait, until a time of its own.
+ */
+static CanoDecision
+wait_here(const CanoModel *model, const CanoPosition *position,
+		  CanoWaiting waiting)
+{
+	CanoDecision decision = enter(model, position->state, 0);
+
+	decision.verb = CANO_WAIT;
+	decision.duty = CANO_DUTY_WAKE;
+	decision.waiting = waiting;
+	decision.own_time = true;
+	decision.entered = false;
+	decision.attempt = position->attempt;
 	return decision;
 }
 
@@ -201,14 +323,78 @@ follow(const CanoModel *model, const CanoState *from, const CanoEvent *event)
 }
 
 /*
+ * The time that a state gave itself is over.
+ */
+static CanoDecision
+woken(const CanoModel *model, const CanoPosition *position)
+{
+	const CanoState *from = &model->states[position->state];
+
+	if (from->kind == CANO_KIND_TIMER)
+		return enter(model, from->next, 0);
+	if (from->kind != CANO_KIND_RECEIVE)
+		return refuse(position->state, CANO_FAULT_WRONG_OUTCOME);
+	if (from->on_timeout != CANO_NO_STATE)
+		return enter(model, from->on_timeout, 0);
+	return end(position->state, CANO_FAILED, CANO_FAULT_NO_SIGNAL,
+			   CANO_CAT_TIMEOUT);
+}
+
+static CanoDecision
+said_items(const CanoModel *model, const CanoPosition *position,
+		   const CanoEvent *event)
+{
+	CanoDecision decision = wait_here(model, position, CANO_WAIT_ITEMS);
+
+	decision.fans_out = event->items > 0;
+	if (!decision.fans_out)
+	{
+		decision.verb = CANO_GO;
+		decision.duty = CANO_DUTY_JOIN;
+		decision.own_time = false;
+	}
+	return decision;
+}
+
+/*
+ * The branches of a split or, if nothing is called to finish them, the items
+ * of a batch are done with.
+ */
+static CanoDecision
+joined(const CanoModel *model, const CanoPosition *position,
+	   const CanoEvent *event)
+{
+	const CanoState *from = &model->states[position->state];
+
+	if (cano_join_judge(&from->join, &event->tally) != CANO_JOIN_MET)
+		return end(position->state, CANO_FAILED, CANO_FAULT_JOIN,
+				   CANO_CAT_WORKFLOW);
+	if (from->next == CANO_NO_STATE)
+		return refuse(position->state, CANO_FAULT_NO_NEXT);
+	return enter(model, from->next, 0);
+}
+
+static CanoDecision
+child_ended(const CanoModel *model, const CanoPosition *position,
+			const CanoEvent *event)
+{
+	const CanoState *from = &model->states[position->state];
+
+	if (event->child == CANO_COMPLETED)
+		return enter(model, from->next, 0);
+	if (from->on_failure != CANO_NO_STATE)
+		return enter(model, from->on_failure, 0);
+	return end(position->state, CANO_FAILED, CANO_FAULT_CHILD, event->category);
+}
+
+/*
  * An attempt raised an error: another one, or the end.
  */
 static CanoDecision
-failed(const CanoModel *model, const CanoPosition *position,
+failed(const CanoState *state, const CanoPosition *position,
 	   const CanoEvent *event)
 {
-	const CanoState *state = &model->states[position->state];
-	int			max_attempts = cano_fsm_max_attempts(model, position);
+	int			max_attempts = cano_fsm_max_attempts(state, position);
 	CanoRetry	retry = state->retry;
 	CanoDecision decision;
 
@@ -218,6 +404,7 @@ failed(const CanoModel *model, const CanoPosition *position,
 					   CANO_CAT_PERMANENT);
 	else if (is_panic(event->sqlstate) ||
 			 event->category == CANO_CAT_MISSING_ARGUMENT ||
+			 event->category == CANO_CAT_CIRCUIT_OPEN ||
 			 event->category == CANO_CAT_WORKFLOW)
 		decision = end(position->state, CANO_FAILED, CANO_FAULT_TASK,
 					   event->category);
@@ -326,9 +513,9 @@ cano_fsm_leaves_row(const CanoState *state)
 }
 
 int
-cano_fsm_max_attempts(const CanoModel *model, const CanoPosition *position)
+cano_fsm_max_attempts(const CanoState *state, const CanoPosition *position)
 {
-	const CanoRetry *retry = &model->states[position->state].retry;
+	const CanoRetry *retry = &state->retry;
 
 	if (position->max_attempts > 0)
 		return position->max_attempts;

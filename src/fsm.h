@@ -12,6 +12,7 @@
 #ifndef CANO_FSM_H
 #define CANO_FSM_H
 
+#include "join.h"
 #include "model.h"
 
 /* Why a job is due; stored in the job row as this character. */
@@ -20,8 +21,16 @@ typedef enum CanoDuty
 	CANO_DUTY_ENTER = 'e',		/* do what the state is for */
 	CANO_DUTY_WAKE = 'w',		/* the time this state waited for has come */
 	CANO_DUTY_SIGNAL = 's',		/* the signal this state waited for is there */
-	CANO_DUTY_NOTICE = 'n'		/* look whether the run waits for a signal that
-								 * is there; moves the run itself nowhere */
+	CANO_DUTY_JOIN = 'j',		/* all its branches or items are done with */
+	CANO_DUTY_CHILD = 'c',		/* its child has ended */
+
+	/* These move the run itself nowhere: */
+	CANO_DUTY_PART = 'b',		/* do a branch or an item of it */
+	CANO_DUTY_NOTICE = 'n',		/* look whether it waits for a signal that is
+								 * there */
+	CANO_DUTY_LEASE = 'l',		/* look whether a lease of it has run out */
+	CANO_DUTY_STOP = 'x',		/* somebody asked it to stop: see where it is */
+	CANO_DUTY_DEADLINE = 'd'	/* its own time is over */
 } CanoDuty;
 
 /* What happened to the run. */
@@ -36,6 +45,12 @@ typedef enum CanoHappened
 	CANO_SAID_PENDING,
 	CANO_SAID_FAILED,			/* verdict: the run fails */
 	CANO_SAID_CANCELLED,		/* verdict: the run is cancelled */
+	CANO_SAID_ITEMS,			/* a batch's load returned them */
+	CANO_JOINED,				/* its branches or items are done with */
+	CANO_CHILD_STARTED,
+	CANO_CHILD_ENDED,
+	CANO_CALLED_OFF,			/* somebody cancelled it from outside */
+	CANO_OUT_OF_TIME,			/* the workflow's timeout is over */
 	CANO_ATTEMPT_FAILED,		/* the attempt raised an error */
 	CANO_CRASHED				/* the job took its session or server down */
 } CanoHappened;
@@ -48,6 +63,9 @@ typedef struct CanoEvent
 	CanoCategory category;		/* ATTEMPT_FAILED: as the shell sees it */
 	const char *sqlstate;		/* ATTEMPT_FAILED: five characters */
 	int			crashes;		/* CRASHED: how often so far */
+	int			items;			/* SAID_ITEMS */
+	CanoTally	tally;			/* JOINED */
+	CanoEnding	child;			/* CHILD_ENDED: how */
 } CanoEvent;
 
 /* The run as it stands. */
@@ -75,7 +93,11 @@ typedef enum CanoWaiting
 	CANO_WAIT_TIMER = 't',
 	CANO_WAIT_SCHEDULE = 's',
 	CANO_WAIT_POLL = 'p',
-	CANO_WAIT_SIGNAL = 'g'
+	CANO_WAIT_SIGNAL = 'g',
+	CANO_WAIT_BRANCHES = 'b',
+	CANO_WAIT_ITEMS = 'i',
+	CANO_WAIT_CHILD = 'c',
+	CANO_WAIT_EXTERNAL = 'x'
 } CanoWaiting;
 
 /* Which error the run ends with. */
@@ -86,6 +108,10 @@ typedef enum CanoFault
 	CANO_FAULT_EXHAUSTED,		/* the same, wrapped: attempts used up */
 	CANO_FAULT_VERDICT,			/* the task's own reason */
 	CANO_FAULT_NO_SIGNAL,		/* it waited for a signal in vain */
+	CANO_FAULT_JOIN,			/* too few of its branches succeeded */
+	CANO_FAULT_CHILD,			/* its child's own error */
+	CANO_FAULT_CALLED_OFF,		/* somebody cancelled it */
+	CANO_FAULT_OUT_OF_TIME,		/* the workflow's timeout */
 	CANO_FAULT_EXIT,			/* an exit whose outcome is not completed */
 	CANO_FAULT_POISONED,		/* it crashed too often */
 	CANO_FAULT_NO_NEXT,			/* no state given and no default */
@@ -102,6 +128,9 @@ typedef struct CanoDecision
 	bool		cursor;			/* append a cursor row for it */
 	bool		keep;			/* keep the attempt's effects and its output */
 	bool		failed_attempt; /* record a failed attempt */
+	bool		fans_out;		/* WAIT: its branches or items begin */
+	bool		breaks;			/* END of an item: the others are not to be
+								 * waited for */
 	CanoDuty	duty;			/* GO, WAIT: what to do when due */
 	int			attempt;		/* GO, WAIT: the attempt that will be */
 	int			errors;			/* GO, WAIT: poll: forgiven by then */
@@ -119,6 +148,14 @@ extern CanoDecision cano_fsm_decide(const CanoModel *model,
 									const CanoPosition *position,
 									const CanoEvent *event);
 
+/*
+ * The same for a branch of a split or an item of a batch.  END means that it
+ * is over: COMPLETED, FAILED, or CANCELLED when it cancels the run.
+ */
+extern CanoDecision cano_fsm_decide_part(const CanoState *part,
+										 const CanoPosition *position,
+										 const CanoEvent *event);
+
 /* Index of the state of that name, or CANO_NO_STATE. */
 extern int	cano_fsm_state(const CanoModel *model, const char *name);
 
@@ -126,7 +163,7 @@ extern int	cano_fsm_state(const CanoModel *model, const char *name);
 extern bool cano_fsm_leaves_row(const CanoState *state);
 
 /* Attempts that a position allows. */
-extern int	cano_fsm_max_attempts(const CanoModel *model,
+extern int	cano_fsm_max_attempts(const CanoState *state,
 								  const CanoPosition *position);
 
 #endif							/* CANO_FSM_H */

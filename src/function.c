@@ -107,6 +107,7 @@ static void resolving_error(void *arg);
 static CanoFunction *describe(Oid oid, CanoUse use, Refusal *refusal);
 static bool check_kind(HeapTuple tuple, CanoUse use, Refusal *refusal);
 static bool check_return(CanoFunction *function, CanoUse use, Refusal *refusal);
+static bool returns_items(const CanoFunction *function);
 static bool describe_parameters(CanoFunction *function, HeapTuple tuple,
 								CanoUse use, Refusal *refusal);
 static bool describe_parameter(CanoParameter *parameter, int ninputs,
@@ -457,13 +458,25 @@ check_return(CanoFunction *function, CanoUse use, Refusal *refusal)
 		refusal->reason = psprintf("returns %s", format_type_be(type));
 		refusal->hint = "A timer's function returns interval or timestamp with time zone.";
 	}
-	else if (use == CANO_USE_LOAD && !function->returns_set &&
-			 type != JSONOID && type != JSONBOID)
+	else if (use == CANO_USE_LOAD && !returns_items(function))
 	{
-		refusal->reason = psprintf("returns %s", format_type_be(type));
-		refusal->hint = "A batch's load returns a set, or a JSON array.";
+		refusal->reason = psprintf(function->returns_set ?
+								   "returns a set of %s" : "returns %s",
+								   format_type_be(type));
+		refusal->hint = "A batch's load returns its items as a set of rows, an array or a JSON array.";
 	}
 	return refusal->reason == NULL;
+}
+
+static bool
+returns_items(const CanoFunction *function)
+{
+	Oid			type = function->return_base;
+
+	if (type == VOIDOID || function->returns_outcome)
+		return false;
+	return function->returns_set || type == JSONOID || type == JSONBOID ||
+		OidIsValid(get_element_type(type));
 }
 
 static bool

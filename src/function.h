@@ -31,6 +31,7 @@ typedef struct CanoFunctionName
 	const char *name;			/* as defined, schema-qualified: shop.charge */
 	const char *signature;		/* exact: shop.charge(integer,text) */
 	bool		returns_outcome;
+	uint64		pace;			/* what its pace is known by */
 } CanoFunctionName;
 
 /*

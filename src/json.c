@@ -90,6 +90,15 @@ cano_json_set(const Jsonb *data, const char *key, const Jsonb *value)
 	return cano_json_merge(data, cano_json_end(&json));
 }
 
+Jsonb *
+cano_json_empty_array(void)
+{
+	JsonbParseState *state = NULL;
+
+	cano_push_jsonb(&state, WJB_BEGIN_ARRAY, NULL);
+	return JsonbValueToJsonb(cano_push_jsonb(&state, WJB_END_ARRAY, NULL));
+}
+
 char *
 cano_json_get_text(const Jsonb *object, const char *key)
 {

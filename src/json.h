@@ -31,6 +31,9 @@ extern Jsonb *cano_json_merge(const Jsonb *data, const Jsonb *other);
 /* data with one key set. */
 extern Jsonb *cano_json_set(const Jsonb *data, const char *key, const Jsonb *value);
 
+/* [] */
+extern Jsonb *cano_json_empty_array(void);
+
 /* Raise an error if the value, which is called so, is larger than allowed. */
 extern void cano_json_refuse_large(const Jsonb *value, const char *what);
 

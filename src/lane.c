@@ -43,6 +43,13 @@ typedef struct PendingWake
 	CanoPlace	place;
 } PendingWake;
 
+/* What the current transaction will interrupt at its commit. */
+typedef struct PendingStop
+{
+	int64		run;
+	int64		fan;
+} PendingStop;
+
 /* A claim of the current transaction. */
 typedef struct PendingClaim
 {
@@ -61,11 +68,13 @@ static void transaction_ended(XactEvent event, void *arg);
 static void raise_hint(void);
 static void drop_hint(void);
 static void tell_lanes(void);
+static void interrupt_stopped(void);
 static CanoLane *find_lane(Oid role);
 static ConditionVariable *bucket(int64 run);
 
 /* In TopTransactionContext. */
 static List *pending = NIL;
+static List *pending_stops = NIL;
 static uint64 pending_buckets = 0;
 static PendingClaim claim = {0};
 
@@ -482,6 +491,23 @@ cano_wake_at_commit(Oid role, TimestampTz due_at, CanoPlace place)
 }
 
 void
+cano_stop_at_commit(int64 run, int64 fan)
+{
+	MemoryContext caller;
+	PendingStop *stop;
+
+	if (cano_shared == NULL)
+		return;
+	register_callback();
+	caller = MemoryContextSwitchTo(TopTransactionContext);
+	stop = palloc(sizeof(PendingStop));
+	stop->run = run;
+	stop->fan = fan;
+	pending_stops = lappend(pending_stops, stop);
+	MemoryContextSwitchTo(caller);
+}
+
+void
 cano_wake_waiters_at_commit(int64 run)
 {
 	if (cano_shared == NULL)
@@ -522,6 +548,7 @@ transaction_ended(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 			raise_hint();
 			tell_lanes();
+			interrupt_stopped();
 			for (int i = 0; pending_buckets != 0; i++, pending_buckets >>= 1)
 			{
 				if (pending_buckets & 1)
@@ -537,6 +564,7 @@ transaction_ended(XactEvent event, void *arg)
 			return;
 	}
 	pending = NIL;
+	pending_stops = NIL;
 	pending_buckets = 0;
 	claim.role = InvalidOid;
 	if (OidIsValid(role_at_end))
@@ -599,6 +627,19 @@ tell_lanes(void)
 		if (!cano_lane_note(MyDatabaseId, wake->role, wake->due_at,
 							wake->place))
 			cano_scan_request(MyDatabaseId);
+	}
+}
+
+static void
+interrupt_stopped(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, pending_stops)
+	{
+		PendingStop *stop = lfirst(cell);
+
+		cano_slots_stop(stop->run, stop->fan);
 	}
 }
 

@@ -84,12 +84,30 @@ typedef struct CanoRetry
 	double		jitter;
 } CanoRetry;
 
+/* When a split's branches are enough of a success; in the rules' order. */
+typedef enum CanoStrategy
+{
+	CANO_JOIN_ALL,
+	CANO_JOIN_ANY,
+	CANO_JOIN_QUORUM,
+	CANO_JOIN_PERCENTAGE,
+	CANO_JOIN_PARTIAL,
+	CANO_JOIN_PARTIAL_TIMEOUT
+} CanoStrategy;
+
+typedef struct CanoJoin
+{
+	CanoStrategy strategy;
+	int			needed;			/* quorum, percentage, partial: successes */
+} CanoJoin;
+
 typedef struct CanoState
 {
 	const char *name;
 	CanoKind	kind;
 	int			next;			/* default successor, or CANO_NO_STATE */
 	int			on_timeout;		/* receive: where to go when it waited in vain */
+	int			on_failure;		/* child: where to go when it did not complete */
 	bool		anywhere;		/* no targets were given: any state will do */
 	int			ntargets;		/* otherwise these, with next among them */
 	const int  *targets;
@@ -99,6 +117,11 @@ typedef struct CanoState
 	int			max_errors;		/* poll: errors in a row that it forgives */
 	bool		calls;			/* has a function that this state calls */
 	CanoEnding	ending;			/* exit: how the run ends here */
+	CanoJoin	join;			/* split */
+	int			nparts;			/* split: branches; batch: 1, which is every
+								 * item's */
+	const struct CanoState *parts;	/* what a branch or an item is to the core:
+									 * a state with no successor */
 } CanoState;
 
 /* What the core knows of one version of a workflow. */

@@ -12,10 +12,10 @@
 
 #include "pace.h"
 
-/* By the address of what is known of the state: definitions are kept. */
+/* By the function, whatever calls it. */
 typedef struct Pace
 {
-	const CanoStateExtra *state;
+	uint64		function;
 	double		ms;				/* moving average */
 } Pace;
 
@@ -27,25 +27,25 @@ static HTAB *get_paces(void);
 void
 cano_pace_note(const CanoRun *run, double ms)
 {
-	const CanoStateExtra *state = &run->definition->extra[run->state];
+	const CanoFunctionName *function = cano_run_function(run);
 	bool		found;
 	Pace	   *pace;
 
-	if (state->run == NULL)
+	if (function == NULL)
 		return;
-	pace = hash_search(get_paces(), &state, HASH_ENTER, &found);
+	pace = hash_search(get_paces(), &function->pace, HASH_ENTER, &found);
 	pace->ms = found ? (1 - NEWEST) * pace->ms + NEWEST * ms : ms;
 }
 
 bool
 cano_pace_may_exceed(const CanoRun *run, double ms)
 {
-	const CanoStateExtra *state = &run->definition->extra[run->state];
+	const CanoFunctionName *function = cano_run_function(run);
 	Pace	   *pace;
 
-	if (state->run == NULL)
+	if (function == NULL)
 		return false;
-	pace = hash_search(get_paces(), &state, HASH_FIND, NULL);
+	pace = hash_search(get_paces(), &function->pace, HASH_FIND, NULL);
 	return pace == NULL || pace->ms >= ms;
 }
 
@@ -57,7 +57,7 @@ get_paces(void)
 	if (paces == NULL)
 	{
 		HASHCTL		control = {
-			.keysize = sizeof(const CanoStateExtra *),
+			.keysize = sizeof(uint64),
 			.entrysize = sizeof(Pace),
 			.hcxt = TopMemoryContext
 		};

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * returned.c
- *	  What a task's value means: where to go, or its output.
+ *	  What a task's value means: where to go, its output, a batch's items.
  *
  * An outcome is an ordinary composite value: nothing stops a task from
  * building one by hand, so every field is checked.
@@ -15,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
@@ -62,6 +63,16 @@ static const struct
 
 #define PENDING_DELAY	INT64CONST(1000000)
 
+/* All outputs of a batch are one array, and every item is rows of ours. */
+#define MAX_ITEMS		1000000
+
+/* Room for items at first; doubled whenever it is full. */
+#define FEW_ITEMS		64
+
+static void take_items(const CanoFunction *function, Datum value,
+					   FmgrInfo *to_jsonb, MemoryContext context,
+					   CanoReturn *result);
+static void add_item(Jsonb *item, MemoryContext context, CanoReturn *result);
 static void take_outcome(Datum value, TimestampTz now, MemoryContext context,
 						 CanoReturn *result);
 static void check_outcome(const Datum *values, const bool *nulls,
@@ -69,7 +80,7 @@ static void check_outcome(const Datum *values, const bool *nulls,
 static void take_time(Oid type, Datum value, TimestampTz now,
 					  CanoReturn *result);
 static char *take_name(Oid type, Datum value, MemoryContext context);
-static Jsonb *take_jsonb(Datum value, MemoryContext context);
+static Jsonb *take_jsonb(const char *what, Datum value, MemoryContext context);
 static char *take_text(Datum value, MemoryContext context);
 static TimestampTz later(TimestampTz now, Datum interval);
 
@@ -79,6 +90,14 @@ cano_returned_take(const CanoFunction *function, CanoUse use, Datum value,
 				   MemoryContext context, CanoReturn *result)
 {
 	Oid			type = function->return_base;
+
+	if (use == CANO_USE_LOAD)
+	{
+		cano_returned_begin_items(result);
+		if (!isnull)
+			take_items(function, value, to_jsonb, context, result);
+		return;
+	}
 
 	memset(result, 0, sizeof(*result));
 	result->what = CANO_SAID_NEXT;
@@ -112,8 +131,90 @@ cano_returned_take(const CanoFunction *function, CanoUse use, Datum value,
 	{
 		if (type != JSONBOID)
 			value = FunctionCall1(to_jsonb, value);
-		result->output = take_jsonb(value, context);
+		result->output = take_jsonb("value", value, context);
 	}
+}
+
+void
+cano_returned_begin_items(CanoReturn *result)
+{
+	memset(result, 0, sizeof(*result));
+	result->what = CANO_SAID_ITEMS;
+}
+
+void
+cano_returned_add_item(const CanoFunction *function, Datum value, bool isnull,
+					   FmgrInfo *to_jsonb, MemoryContext context,
+					   CanoReturn *result)
+{
+	if (!isnull && function->return_base != JSONBOID)
+		value = FunctionCall1(to_jsonb, value);
+	add_item(isnull ? NULL : take_jsonb("item", value, context), context,
+			 result);
+}
+
+/*
+ * The elements of an array, or of a JSON array.
+ */
+static void
+take_items(const CanoFunction *function, Datum value, FmgrInfo *to_jsonb,
+		   MemoryContext context, CanoReturn *result)
+{
+	Jsonb	   *array;
+	JsonbIterator *it;
+	JsonbValue	element;
+	MemoryContext scratch;
+	MemoryContext oldcontext;
+
+	if (function->return_base != JSONBOID)
+		value = FunctionCall1(to_jsonb, value);
+	array = DatumGetJsonbP(value);
+
+	/* Inside, a scalar is an array of one. */
+	it = JsonbIteratorInit(&array->root);
+	(void) JsonbIteratorNext(&it, &element, false);
+	if (element.type != jbvArray || element.val.array.rawScalar)
+	{
+		if (element.type == jbvArray)
+			(void) JsonbIteratorNext(&it, &element, false);
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("function \"%s\" returned no JSON array, but a JSON value of type %s",
+						function->signature, JsonbTypeName(&element)),
+				 errhint("A batch's load returns its items as a set of rows, an array or a JSON array.")));
+	}
+
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "cano item",
+									ALLOCSET_SMALL_SIZES);
+	oldcontext = MemoryContextSwitchTo(scratch);
+	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
+	{
+		value = JsonbPGetDatum(JsonbValueToJsonb(&element));
+		add_item(take_jsonb("item", value, context), context, result);
+		MemoryContextReset(scratch);
+	}
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(scratch);
+}
+
+/* "item" is in the context already. */
+static void
+add_item(Jsonb *item, MemoryContext context, CanoReturn *result)
+{
+	int			n = result->nitems;
+
+	CHECK_FOR_INTERRUPTS();
+	if (n == MAX_ITEMS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a batch cannot have more than %d items", MAX_ITEMS),
+				 errhint("Make an item of many rows, or load a part of them at a time.")));
+	if (n == 0)
+		result->items = MemoryContextAlloc(context,
+										   FEW_ITEMS * sizeof(Jsonb *));
+	else if (n >= FEW_ITEMS && (n & (n - 1)) == 0)
+		result->items = repalloc(result->items, 2 * n * sizeof(Jsonb *));
+	result->items[result->nitems++] = item;
 }
 
 static void
@@ -142,15 +243,15 @@ take_outcome(Datum value, TimestampTz now, MemoryContext context,
 	if (!nulls[OUTCOME_STATE])
 		result->target = take_text(values[OUTCOME_STATE], context);
 	if (!nulls[OUTCOME_OUTPUT])
-		result->output = take_jsonb(values[OUTCOME_OUTPUT], context);
+		result->output = take_jsonb("value", values[OUTCOME_OUTPUT], context);
 	if (!nulls[OUTCOME_CURSOR])
-		result->cursor = take_jsonb(values[OUTCOME_CURSOR], context);
+		result->cursor = take_jsonb("value", values[OUTCOME_CURSOR], context);
 	if (!nulls[OUTCOME_REASON])
 		result->reason = take_text(values[OUTCOME_REASON], context);
 	else if (result->what == CANO_SAID_FAILED)
 		result->reason = "failed";
 	if (!nulls[OUTCOME_DETAIL])
-		result->detail = take_jsonb(values[OUTCOME_DETAIL], context);
+		result->detail = take_jsonb("value", values[OUTCOME_DETAIL], context);
 	if (!nulls[OUTCOME_DELAY])
 	{
 		TimestampTz until = later(now, values[OUTCOME_DELAY]);
@@ -237,7 +338,7 @@ take_name(Oid type, Datum value, MemoryContext context)
 }
 
 static Jsonb *
-take_jsonb(Datum value, MemoryContext context)
+take_jsonb(const char *what, Datum value, MemoryContext context)
 {
 	MemoryContext oldcontext;
 	Size		size = toast_raw_datum_size(value);
@@ -246,8 +347,8 @@ take_jsonb(Datum value, MemoryContext context)
 	if (size > (Size) cano_max_value_size * 1024)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("value of %zu kB that the task returned is too large",
-						(size + 1023) / 1024),
+				 errmsg("%s of %zu kB that the task returned is too large",
+						what, (size + 1023) / 1024),
 				 errdetail("\"%s\" is %d kB.", "cano.max_value_size",
 						   cano_max_value_size),
 				 errhint("Keep large values in a table of your own and return a key to them, or raise \"%s\".",

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * returned.h
- *	  What a task's value means: where to go, or its output.
+ *	  What a task's value means: where to go, its output, a batch's items.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,5 +20,15 @@ extern void cano_returned_take(const CanoFunction *function, CanoUse use,
 							   Datum value, bool isnull, FmgrInfo *to_jsonb,
 							   TimestampTz now, MemoryContext context,
 							   CanoReturn *result);
+
+/*
+ * The same for a load that returns a set: first begin, then a call for each
+ * row; where "isnull", the item is SQL null.  Each call may leave garbage in
+ * the current memory context.
+ */
+extern void cano_returned_begin_items(CanoReturn *result);
+extern void cano_returned_add_item(const CanoFunction *function, Datum value,
+								   bool isnull, FmgrInfo *to_jsonb,
+								   MemoryContext context, CanoReturn *result);
 
 #endif							/* CANO_RETURNED_H */

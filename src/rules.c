@@ -107,8 +107,7 @@ static const CanoRule child_rules[] = {
 static const CanoRule external_rules[] = {
 	{"queue", CANO_TYPE_NAME, CANO_RULE_REQUIRED},
 	NEXT, TARGETS, COMPENSATE,
-	{"retry", CANO_TYPE_RETRY, CANO_RULE_DEFAULT},
-	TIMEOUT,
+	RETRY, TIMEOUT,
 	END
 };
 

@@ -118,8 +118,12 @@ typedef struct CanoSlot
 typedef struct CanoTask
 {
 	bool		running;
+	bool		stopped;		/* somebody asked that it stop; set under the
+								 * LWLock, too */
 	int			attempt;
+	int			branch;			/* -1: none */
 	int64		run;
+	int64		fan;			/* of a branch or item, else 0 */
 	TimestampTz since;
 	bool		progress;
 	int64		done;

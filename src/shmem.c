@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "common/hashfn.h"
@@ -25,6 +26,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
+#include "breaker.h"
 #include "compat.h"
 #include "debug.h"
 #include "recorder.h"
@@ -32,7 +34,7 @@
 #include "lookup.h"
 #include "shmem.h"
 
-#define SLOT_COLUMNS	15
+#define SLOT_COLUMNS	16
 
 static void request_memory(void);
 static void make_memory(void);
@@ -73,6 +75,7 @@ request_memory(void)
 	RequestAddinShmemSpace(MAXALIGN(sizeof(CanoShared)));
 	RequestAddinShmemSpace(hash_estimate_size(CANO_LANES, sizeof(CanoLane)));
 	RequestNamedLWLockTranche("cano", 1);
+	cano_breaker_request_memory();
 }
 
 static void
@@ -92,6 +95,7 @@ make_memory(void)
 	info.entrysize = sizeof(CanoLane);
 	cano_lanes = ShmemInitHash("cano lanes", CANO_LANES, CANO_LANES, &info,
 							   HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
+	cano_breaker_make_memory();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -305,8 +309,7 @@ cano_slot_ask_database(Oid database)
 }
 
 void
-cano_slot_begin(int64 run, const char *workflow, const char *state,
-				const char *task, int attempt, TimestampTz since)
+cano_slot_begin(const CanoDoing *doing)
 {
 	CanoSlot   *slot;
 	CanoTask   *mine;
@@ -317,27 +320,71 @@ cano_slot_begin(int64 run, const char *workflow, const char *state,
 	mine = &cano_shared->tasks[cano_my_slot];
 	SpinLockAcquire(&slot->mutex);
 	mine->running = true;
-	mine->run = run;
-	mine->attempt = attempt;
-	mine->since = since;
+	mine->stopped = false;
+	mine->run = doing->run;
+	mine->fan = doing->fan;
+	mine->branch = doing->branch;
+	mine->attempt = doing->attempt;
+	mine->since = doing->since;
 	mine->progress = false;
-	strlcpy(mine->workflow, workflow, sizeof(mine->workflow));
-	strlcpy(mine->state, state, sizeof(mine->state));
-	strlcpy(mine->task, task ? task : "", sizeof(mine->task));
+	strlcpy(mine->workflow, doing->workflow, sizeof(mine->workflow));
+	strlcpy(mine->state, doing->state, sizeof(mine->state));
+	strlcpy(mine->task, doing->task, sizeof(mine->task));
 	SpinLockRelease(&slot->mutex);
 }
 
-void
+bool
 cano_slot_end(void)
 {
 	CanoSlot   *slot;
+	CanoTask   *mine;
+	bool		stopped;
 
 	if (cano_my_slot < 0)
-		return;
+		return false;
 	slot = &cano_shared->slots[cano_my_slot];
+	mine = &cano_shared->tasks[cano_my_slot];
 	SpinLockAcquire(&slot->mutex);
-	cano_shared->tasks[cano_my_slot].running = false;
+	stopped = mine->running && mine->stopped;
+	mine->running = false;
 	SpinLockRelease(&slot->mutex);
+	if (!stopped)
+		return false;
+
+	/* He has sent the signal when he lets go of the lock. */
+	LWLockAcquire(cano_shared->lock, LW_SHARED);
+	LWLockRelease(cano_shared->lock);
+
+	/* A pending signal is delivered at the latest with a system call. */
+	(void) getppid();
+	QueryCancelPending = false;
+	return true;
+}
+
+void
+cano_slots_stop(int64 run, int64 fan)
+{
+	if (cano_shared == NULL)
+		return;
+	LWLockAcquire(cano_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < CANO_SLOTS; i++)
+	{
+		CanoSlot   *slot = &cano_shared->slots[i];
+		CanoTask   *task = &cano_shared->tasks[i];
+		bool		stop;
+
+		if (i == cano_my_slot || slot->pid == 0 ||
+			slot->database != MyDatabaseId)
+			continue;
+		SpinLockAcquire(&slot->mutex);
+		stop = task->running && !task->stopped && task->run == run &&
+			(fan == 0 || task->fan == fan);
+		task->stopped |= stop;
+		SpinLockRelease(&slot->mutex);
+		if (stop)
+			kill(slot->pid, SIGINT);
+	}
+	LWLockRelease(cano_shared->lock);
 }
 
 void
@@ -418,9 +465,14 @@ put_slot(ReturnSetInfo *rsinfo, const CanoSlot *slot, const CanoTask *task)
 		values[12] = Int64GetDatum(task->done);
 		values[13] = Int64GetDatum(task->total);
 		values[14] = text_datum(task->note, &nulls[14]);
+		values[15] = Int32GetDatum(task->branch);
+		nulls[15] = task->branch < 0;
 	}
 	else
+	{
 		memset(&nulls[5], true, 6 * sizeof(bool));
+		nulls[15] = true;
+	}
 	if (slot->kind == CANO_SLOT_STARTING || !task->running || !task->progress)
 		memset(&nulls[12], true, 3 * sizeof(bool));
 

@@ -30,10 +30,32 @@ extern void cano_shmem_init(void);
 extern void cano_slot_attach(Oid role);
 extern void cano_slot_detach(void);
 
-/* A task is about to be called / is over.  Cheap: called for every step. */
-extern void cano_slot_begin(int64 run, const char *workflow, const char *state,
-							const char *task, int attempt, TimestampTz since);
-extern void cano_slot_end(void);
+/* What a process is about to call. */
+typedef struct CanoDoing
+{
+	int64		run;
+	int64		fan;			/* of a branch or item, else 0 */
+	int			branch;			/* -1: none */
+	int			attempt;
+	TimestampTz since;
+	const char *workflow;
+	const char *state;
+	const char *task;
+} CanoDoing;
+
+/*
+ * A task is about to be called / is over.  Cheap: called for every step.
+ * Ending says whether somebody asked that the task stop, in which case the
+ * interruption that he sent is behind us.
+ */
+extern void cano_slot_begin(const CanoDoing *doing);
+extern bool cano_slot_end(void);
+
+/*
+ * Interrupt, in other processes, what runs for this run or, if it is not 0,
+ * for this fan only.  Not under a lock.
+ */
+extern void cano_slots_stop(int64 run, int64 fan);
 
 /* What cano.progress() said of the task that this process is running. */
 extern void cano_slot_progress(int64 done, int64 total, const char *note);
@@ -66,6 +88,12 @@ extern void cano_lane_claimed(Oid role, CanoPlace next);
  */
 extern bool cano_lane_may_look_at_all(Oid role);
 extern void cano_lane_looked_at_all(Oid role, double ms);
+
+/*
+ * At the commit interrupt what runs for this run or, if it is not 0, for this
+ * fan.
+ */
+extern void cano_stop_at_commit(int64 run, int64 fan);
 
 /* The same for those who wait for the end of a run. */
 extern void cano_wake_waiters_at_commit(int64 run);

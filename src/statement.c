@@ -13,14 +13,17 @@
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
+#include "json.h"
 #include "statement.h"
 #include "window.h"
 
 static void prepare(CanoStatement *statement);
 static void plan_for_growth(void);
+static Datum column(int row, int number, bool *isnull);
 
 uint64
 cano_statement_run(CanoStatement *statement, Datum *values, const char *nulls,
@@ -64,7 +67,8 @@ static void
 plan_for_growth(void)
 {
 	static const char *const names[] = {
-		"enable_hashjoin", "enable_mergejoin", "enable_seqscan", "jit"
+		"enable_bitmapscan", "enable_hashjoin", "enable_mergejoin",
+		"enable_seqscan", "jit"
 	};
 
 	for (int i = 0; i < lengthof(names); i++)
@@ -72,10 +76,87 @@ plan_for_growth(void)
 								 GUC_ACTION_SAVE, true, 0, false);
 }
 
+static Datum
+column(int row, int number, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+						 number, isnull);
+}
+
+int64
+cano_column_int64(int row, int number, int64 if_null)
+{
+	bool		isnull;
+	Datum		value = column(row, number, &isnull);
+
+	return isnull ? if_null : DatumGetInt64(value);
+}
+
+int32
+cano_column_int32(int row, int number, int32 if_null)
+{
+	bool		isnull;
+	Datum		value = column(row, number, &isnull);
+
+	return isnull ? if_null : DatumGetInt32(value);
+}
+
+bool
+cano_column_bool(int row, int number, bool if_null)
+{
+	bool		isnull;
+	Datum		value = column(row, number, &isnull);
+
+	return isnull ? if_null : DatumGetBool(value);
+}
+
+char
+cano_column_char(int row, int number, char if_null)
+{
+	bool		isnull;
+	Datum		value = column(row, number, &isnull);
+
+	return isnull ? if_null : DatumGetChar(value);
+}
+
+TimestampTz
+cano_column_time(int row, int number, TimestampTz if_null)
+{
+	bool		isnull;
+	Datum		value = column(row, number, &isnull);
+
+	return isnull ? if_null : DatumGetTimestampTz(value);
+}
+
+char *
+cano_column_text(int row, int number)
+{
+	bool		isnull;
+	Datum		value = column(row, number, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+Jsonb *
+cano_column_jsonb(int row, int number)
+{
+	bool		isnull;
+	Datum		value = column(row, number, &isnull);
+
+	return cano_json_copy(value, isnull);
+}
+
 void
 cano_rows_init(CanoRows *rows, const CanoStatement *statement)
 {
-	rows->ncolumns = statement->nparameters;
+	cano_rows_init_some(rows, statement, statement->nparameters);
+}
+
+void
+cano_rows_init_some(CanoRows *rows, const CanoStatement *statement,
+					int ncolumns)
+{
+	rows->ncolumns = ncolumns;
 	rows->nrows = 0;
 	rows->capacity = 16;
 	for (int i = 0; i < rows->ncolumns; i++)
@@ -114,6 +195,20 @@ cano_rows_set(CanoRows *rows, int row, int column, Datum value)
 	rows->nulls[column][row] = false;
 }
 
+void
+cano_rows_set_text(CanoRows *rows, int row, int column, const char *value)
+{
+	if (value != NULL)
+		cano_rows_set(rows, row, column, CStringGetTextDatum(value));
+}
+
+void
+cano_rows_set_jsonb(CanoRows *rows, int row, int column, const Jsonb *value)
+{
+	if (value != NULL)
+		cano_rows_set(rows, row, column, JsonbPGetDatum(value));
+}
+
 uint64
 cano_rows_run(CanoRows *rows, CanoStatement *statement, int expect)
 {
@@ -121,6 +216,14 @@ cano_rows_run(CanoRows *rows, CanoStatement *statement, int expect)
 
 	if (rows->nrows == 0)
 		return 0;
+	cano_rows_arrays(rows, statement, arrays);
+	return cano_statement_run(statement, arrays, NULL, expect);
+}
+
+void
+cano_rows_arrays(const CanoRows *rows, const CanoStatement *statement,
+				 Datum *arrays)
+{
 	for (int i = 0; i < rows->ncolumns; i++)
 	{
 		Oid			element = get_element_type(statement->types[i]);
@@ -137,5 +240,4 @@ cano_rows_run(CanoRows *rows, CanoStatement *statement, int expect)
 													   element, typlen,
 													   typbyval, typalign));
 	}
-	return cano_statement_run(statement, arrays, NULL, expect);
 }

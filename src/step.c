@@ -21,8 +21,11 @@
 #include "utils/timeout.h"
 
 #include "attempt.h"
+#include "breaker.h"
+#include "child.h"
 #include "context.h"
 #include "debug.h"
+#include "external.h"
 #include "guc.h"
 #include "json.h"
 #include "recorder.h"
@@ -50,56 +53,154 @@ static void call_task(const CanoRun *run, bool holding, CanoStep *step);
 static bool try_task(const CanoRun *run, bool holding, bool last, CanoStep *step);
 static void enter_task(const CanoRun *run, bool holding, const CanoStep *step,
 					   Surroundings *around);
+static void begin_slot(const CanoRun *run, TimestampTz since);
 static void stay_who_we_are(Surroundings *around);
 static void leave_task(const Surroundings *around, CanoStep *step);
+static void call(const CanoRun *run, CanoStep *step);
 static void call_function(const CanoRun *run, CanoStep *step);
+static bool must_end(const CanoRun *run, CanoStep *step);
+static void enter(const CanoRun *run, bool holding, CanoStep *step);
+static void join(const CanoRun *run, bool holding, CanoStep *step);
+static void take_reply(const CanoRun *run, CanoStep *step);
+static void fail(const CanoRun *run, const CanoError *error, CanoStep *step);
 static void attempt_failed(const CanoRun *run, const ErrorData *edata,
 						   bool timed_out, CanoStep *step);
 static void decide(const CanoRun *run, CanoHappened what, CanoStep *step);
 static void take_output(const CanoRun *run, CanoStep *step);
 static bool lock_timer_fired(TimestampTz before);
+static bool outlasted(const CanoRun *run, CanoStep *step);
 static CanoError *timeout_error(const CanoRun *run);
 static int64 time_limit(const CanoRun *run);
 static int64 time_left(const CanoRun *run, TimestampTz now);
-static bool poll_is_late(const CanoRun *run, TimestampTz now);
-static bool is_poll(const CanoRun *run);
-static CanoUse use_of(CanoKind kind);
-static const char *outcome_name(CanoHappened said);
+static bool has_asks(const CanoRun *run);
+static bool is_late(const CanoRun *run, TimestampTz now);
+static CanoUse use_of(const CanoRun *run);
+static char *idempotency_key(const CanoRun *run);
+static Jsonb *task_data(const CanoRun *run);
 
 void
 cano_step_run(const CanoRun *run, bool holding, const CanoError *failure,
 			  CanoStep *step)
 {
-	const CanoState *state = &run->definition->model.states[run->state];
-
 	memset(step, 0, sizeof(*step));
 	step->data = run->data;
 	step->started_at = step->ended_at = cano_now();
 
+	if (must_end(run, step))
+		return;
 	if (failure != NULL)
-	{
-		step->error = unconstify(CanoError *, failure);
-		decide(run, CANO_ATTEMPT_FAILED, step);
-	}
-	else if (poll_is_late(run, step->started_at))
-	{
-		step->error = timeout_error(run);
-		decide(run, CANO_ATTEMPT_FAILED, step);
-	}
+		fail(run, failure, step);
+	else if (run->duty != CANO_DUTY_SIGNAL && is_late(run, step->started_at))
+		fail(run, timeout_error(run), step);
 	else if (run->crashes >= cano_max_crashes)
 		decide(run, CANO_CRASHED, step);
-	else if (run->duty == CANO_DUTY_WAKE)
-		decide(run, CANO_WOKEN, step);
-	else if (run->duty == CANO_DUTY_SIGNAL)
+	else
+		switch (run->duty)
+		{
+			case CANO_DUTY_WAKE:
+				decide(run, CANO_WOKEN, step);
+				break;
+			case CANO_DUTY_SIGNAL:
+				take_reply(run, step);
+				break;
+			case CANO_DUTY_JOIN:
+				join(run, holding, step);
+				break;
+			case CANO_DUTY_CHILD:
+				step->said.output = run->reply;
+				decide(run, CANO_CHILD_ENDED, step);
+				if (run->child == CANO_COMPLETED)
+					take_output(run, step);
+				break;
+			default:
+				enter(run, holding, step);
+				break;
+		}
+}
+
+/*
+ * Somebody has cancelled the run, or its time is over.
+ */
+static bool
+must_end(const CanoRun *run, CanoStep *step)
+{
+	if (run->branch != CANO_NO_BRANCH)
+		return false;
+	if (run->stop)
+		decide(run, CANO_CALLED_OFF, step);
+	else if (step->started_at >= cano_run_deadline(run))
+		decide(run, CANO_OUT_OF_TIME, step);
+	else
+		return false;
+	return true;
+}
+
+/*
+ * Do what the state, the branch or the item is for.
+ */
+static void
+enter(const CanoRun *run, bool holding, CanoStep *step)
+{
+	const CanoState *state = cano_run_state(run);
+
+	if (state->calls || state->kind == CANO_KIND_CHILD)
+		call_task(run, holding, step);
+	else
+		decide(run, CANO_ARRIVED, step);
+}
+
+/*
+ * The branches or items are done with.
+ */
+static void
+join(const CanoRun *run, bool holding, CanoStep *step)
+{
+	const CanoFan *fan = run->fan;
+
+	if (fan != NULL && fan->closed == CANO_CLOSED_CANCELS)
+	{
+		step->said.what = CANO_SAID_CANCELLED;
+		step->said.reason = cano_json_get_text(fan->verdict, "message");
+		decide(run, CANO_SAID_CANCELLED, step);
+	}
+	else if (fan != NULL && fan->closed == CANO_CLOSED_PANIC)
+		fail(run, cano_error_from_jsonb(fan->verdict), step);
+	else if (cano_run_function(run) != NULL)
+		call_task(run, holding, step);
+	else
+	{
+		step->said.output = run->outputs;
+		decide(run, CANO_JOINED, step);
+		if (step->decision.keep && step->decision.fault == CANO_FAULT_NONE)
+			take_output(run, step);
+	}
+}
+
+/*
+ * What a client outside sends as an answer to work that it took.
+ */
+static void
+take_reply(const CanoRun *run, CanoStep *step)
+{
+	if (cano_run_state(run)->kind == CANO_KIND_EXTERNAL)
+	{
+		cano_external_read(run->reply, &step->said, &step->error);
+		decide(run, step->error ? CANO_ATTEMPT_FAILED : CANO_SAID_NEXT, step);
+	}
+	else
 	{
 		step->said.output = run->signal;
 		decide(run, CANO_SIGNALLED, step);
-		take_output(run, step);
 	}
-	else if (!state->calls)
-		decide(run, CANO_ARRIVED, step);
-	else
-		call_task(run, holding, step);
+	if (step->decision.keep)
+		take_output(run, step);
+}
+
+static void
+fail(const CanoRun *run, const CanoError *error, CanoStep *step)
+{
+	step->error = unconstify(CanoError *, error);
+	decide(run, CANO_ATTEMPT_FAILED, step);
 }
 
 /*
@@ -126,14 +227,14 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		.workflow = run->definition->workflow,
 		.state = run->state_name,
 		.attempt = run->attempt,
-		.idempotency_key = psprintf(INT64_FORMAT ":" INT64_FORMAT ":%s",
-									run->id, run->sequence, run->state_name),
-		.data = run->data,
+		.idempotency_key = idempotency_key(run),
+		.data = task_data(run),
 		.shares = run->shares
 	};
 	Surroundings around;
 	ErrorData  *volatile cancelled = NULL;
 	volatile bool late = false;
+	volatile bool stopped = false;
 
 	memset(&step->said, 0, sizeof(step->said));
 	step->error = NULL;
@@ -145,8 +246,9 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 	{
 		CANO_POINT("step-before-call");
 		(void) cano_context_set(&current);
+		step->permit = cano_breaker_acquire(cano_run_extra(run)->breaker);
 		cano_attempt_start(time_left(run, step->started_at));
-		call_function(run, step);
+		call(run, step);
 		late = cano_attempt_stop();
 		if (late)
 			ereport(ERROR,
@@ -158,7 +260,8 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 			take_output(run, step);
 		CANO_POINT("step-decided");
 		step->separate = holding && lock_timer_fired(around.lock_timer);
-		if (step->decision.keep && !step->separate)
+		stopped = cano_slot_end();
+		if (step->decision.keep && !step->separate && !stopped)
 		{
 			SetUserIdAndSecContext(around.userid, around.sec_context);
 
@@ -175,23 +278,33 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		MemoryContextSwitchTo(around.context);
 		edata = CopyErrorData();
 		FlushErrorState();
-		if (cano_txn_is_session() && !timed_out && cano_txn_was_cancelled(edata))
+		stopped |= cano_slot_end();
+		if (cano_txn_is_session() && !timed_out && !stopped &&
+			cano_txn_was_cancelled(edata))
 			cancelled = edata;
 		attempt_failed(run, edata, timed_out, step);
 	}
 	PG_END_TRY();
 
 	(void) cano_context_set(NULL);
+	step->interrupted |= stopped;
 	if (step->error &&
 		((holding && lock_timer_fired(around.lock_timer)) ||
 		 (run->shares && cano_error_is_conflict(step->error->sqlstate))))
 		step->separate = true;
+	if (step->separate)
+		cano_breaker_return(&step->permit);
+	else
+		cano_breaker_report(&step->permit,
+							step->error == NULL && !step->interrupted &&
+							!step->fan_late);
 	leave_task(&around, step);
 
 	/* Somebody cancelled the session's own statement, not the task. */
 	if (cancelled != NULL)
 		ReThrowError(cancelled);
-	return step->separate || last || !step->error || !cano_error_is_conflict(step->error->sqlstate);
+	return step->separate || step->interrupted || step->fan_late || last ||
+		!step->error || !cano_error_is_conflict(step->error->sqlstate);
 }
 
 /*
@@ -209,9 +322,7 @@ enter_task(const CanoRun *run, bool holding, const CanoStep *step,
 
 	if (!cano_txn_is_session())
 		SetCurrentStatementStartTimestamp();
-	cano_slot_begin(run->id, run->definition->workflow, run->state_name,
-					run->definition->extra[run->state].run->name,
-					run->attempt, step->started_at);
+	begin_slot(run, step->started_at);
 	cano_recorder_begin(run->job, run->id);
 	cano_call_mark();
 	BeginInternalSubTransaction(NULL);
@@ -220,6 +331,24 @@ enter_task(const CanoRun *run, bool holding, const CanoStep *step,
 	stay_who_we_are(around);
 	if (holding)
 		LockTimeout = 1;
+}
+
+static void
+begin_slot(const CanoRun *run, TimestampTz since)
+{
+	const CanoFunctionName *function = cano_run_function(run);
+	CanoDoing	doing = {
+		.run = run->id,
+		.fan = run->branch == CANO_NO_BRANCH ? 0 : run->fan->id,
+		.branch = run->branch,
+		.workflow = run->definition->workflow,
+		.state = run->state_name,
+		.task = function ? function->name : "",
+		.attempt = run->attempt,
+		.since = since
+	};
+
+	cano_slot_begin(&doing);
 }
 
 /*
@@ -252,31 +381,68 @@ leave_task(const Surroundings *around, CanoStep *step)
 	AtEOXact_GUC(false, around->guc_level);
 	LockTimeout = around->lock_timeout;
 	cano_recorder_end();
-	cano_slot_end();
 	step->ended_at = cano_now();
+}
+
+static void
+call(const CanoRun *run, CanoStep *step)
+{
+	if (cano_run_state(run)->kind == CANO_KIND_CHILD)
+	{
+		cano_child_start(run, step->started_at);
+		step->said.what = CANO_CHILD_STARTED;
+	}
+	else
+		call_function(run, step);
 }
 
 static void
 call_function(const CanoRun *run, CanoStep *step)
 {
-	const CanoStateExtra *extra = &run->definition->extra[run->state];
-	CanoUse		use = use_of(run->definition->model.states[run->state].kind);
+	CanoUse		use = use_of(run);
+	const CanoCurrent *current = cano_context_get();
 	CanoBinding binding = {
 		.workflow = run->definition->workflow,
 		.state = run->state_name,
-		.idempotency_key = cano_context_get()->idempotency_key,
+		.idempotency_key = current->idempotency_key,
 		.run_id = run->id,
 		.attempt = run->attempt,
-		.branch = -1,
-		.data = run->data,
+		.branch = run->branch,
+		.data = unconstify(Jsonb *, current->data),
 		.cursor = run->cursor,
+		.item = run->item,
+		.outputs = run->outputs,
 		.input = run->input,
 		.headers = run->headers,
 		.signal = run->signal
 	};
 
-	cano_call(cano_function_get(extra->run, use), use, &binding,
+	cano_call(cano_function_get(cano_run_function(run), use), use, &binding,
 			  step->started_at, CurrentMemoryContext, &step->said);
+}
+
+/*
+ * The same over all attempts of a visit.
+ */
+static char *
+idempotency_key(const CanoRun *run)
+{
+	if (run->branch == CANO_NO_BRANCH)
+		return psprintf(INT64_FORMAT ":" INT64_FORMAT ":%s",
+						run->id, run->sequence, run->state_name);
+	return psprintf(INT64_FORMAT ":" INT64_FORMAT ":%s:%d",
+					run->id, run->sequence, run->state_name, run->branch);
+}
+
+/*
+ * A branch may have input of its own.
+ */
+static Jsonb *
+task_data(const CanoRun *run)
+{
+	Jsonb	   *input = cano_run_extra(run)->input;
+
+	return input ? cano_json_merge(run->data, input) : run->data;
 }
 
 /*
@@ -289,6 +455,8 @@ attempt_failed(const CanoRun *run, const ErrorData *edata, bool timed_out,
 {
 	CanoError  *error = cano_error_copy(edata);
 
+	if (timed_out && outlasted(run, step))
+		return;
 	if (timed_out)
 	{
 		const char *context = error->context;
@@ -305,14 +473,39 @@ attempt_failed(const CanoRun *run, const ErrorData *edata, bool timed_out,
 	decide(run, CANO_ATTEMPT_FAILED, step);
 }
 
+/*
+ * Was it not its own time that was over, but its run's or its fan's?
+ */
+static bool
+outlasted(const CanoRun *run, CanoStep *step)
+{
+	TimestampTz now = cano_now();
+
+	if (now >= cano_run_deadline(run))
+	{
+		/* A branch leaves it to the run itself. */
+		if (run->branch != CANO_NO_BRANCH)
+			step->interrupted = true;
+		else
+			decide(run, CANO_OUT_OF_TIME, step);
+		return true;
+	}
+	step->fan_late = run->branch != CANO_NO_BRANCH && now >= run->fan->due_at;
+	return step->fan_late;
+}
+
 static CanoError *
 timeout_error(const CanoRun *run)
 {
-	const CanoStateExtra *extra = &run->definition->extra[run->state];
+	const CanoFunctionName *function = cano_run_function(run);
 
+	if (function == NULL)
+		return cano_error_make(CANO_CAT_TIMEOUT,
+							   "state \"%s\" took longer than " INT64_FORMAT " ms",
+							   run->state_name, time_limit(run));
 	return cano_error_make(CANO_CAT_TIMEOUT,
 						   "task \"%s\" of state \"%s\" ran longer than " INT64_FORMAT " ms",
-						   extra->run->name, run->state_name, time_limit(run));
+						   function->name, run->state_name, time_limit(run));
 }
 
 static void
@@ -330,7 +523,10 @@ decide(const CanoRun *run, CanoHappened what, CanoStep *step)
 		.what = what,
 		.target = step->said.target,
 		.delay_us = step->said.delay_us,
-		.crashes = run->crashes
+		.crashes = run->crashes,
+		.items = step->said.nitems,
+		.tally = run->tally,
+		.child = run->child
 	};
 
 	if (step->error != NULL)
@@ -338,7 +534,17 @@ decide(const CanoRun *run, CanoHappened what, CanoStep *step)
 		event.category = step->error->category;
 		event.sqlstate = step->error->sqlstate;
 	}
-	step->decision = cano_fsm_decide(&run->definition->model, &position, &event);
+	if (run->branch == CANO_NO_BRANCH)
+		step->decision = cano_fsm_decide(&run->definition->model, &position,
+										 &event);
+	else
+	{
+		/* The run's own limit is for states; an item is not one. */
+		if (cano_run_state(run)->kind == CANO_KIND_BATCH)
+			position.max_attempts = 0;
+		step->decision = cano_fsm_decide_part(cano_run_state(run), &position,
+											  &event);
+	}
 }
 
 /*
@@ -351,7 +557,8 @@ take_output(const CanoRun *run, CanoStep *step)
 	const char *key = run->definition->extra[run->state].output_key;
 	Jsonb	   *output = step->said.output;
 
-	if (output == NULL)
+	/* A branch's is for the join. */
+	if (output == NULL || run->branch != CANO_NO_BRANCH)
 		return;
 	if (key == NULL && !JB_ROOT_IS_OBJECT(output))
 		key = run->state_name;
@@ -378,7 +585,9 @@ lock_timer_fired(TimestampTz before)
 static int64
 time_limit(const CanoRun *run)
 {
-	int64		limit = run->definition->extra[run->state].timeout_ms;
+	int64		limit = run->branch == CANO_NO_BRANCH &&
+		cano_run_state(run)->kind == CANO_KIND_SPLIT ? 0 :
+		cano_run_extra(run)->timeout_ms;
 
 	if (!cano_txn_is_session() && StatementTimeout > 0 &&
 		(limit == 0 || StatementTimeout < limit))
@@ -387,38 +596,57 @@ time_limit(const CanoRun *run)
 }
 
 /*
- * How much of it this call has.  An attempt of a poll is all its asks.
+ * How much of it this call has.  An attempt of a poll is all its asks, one of
+ * a batch all its items.  Nothing outlasts its fan or its run.
  */
 static int64
 time_left(const CanoRun *run, TimestampTz now)
 {
-	int64		timeout = run->definition->extra[run->state].timeout_ms;
+	int64		timeout = cano_run_extra(run)->timeout_ms;
 	int64		limit = time_limit(run);
+	TimestampTz end = cano_run_deadline(run);
 
-	if (timeout > 0 && run->since != DT_NOBEGIN && is_poll(run))
-		limit = Max(Min(limit, timeout - (now - run->since) / 1000), 1);
+	if (timeout > 0 && run->since != DT_NOBEGIN && has_asks(run))
+		end = Min(end, TimestampTzPlusMilliseconds(run->since, timeout));
+	if (run->branch != CANO_NO_BRANCH)
+		end = Min(end, run->fan->due_at);
+	/* Rounded up: it is over when the timer fires. */
+	if (end != DT_NOEND && (limit == 0 || (end - now + 999) / 1000 < limit))
+		limit = Max((end - now + 999) / 1000, 1);
 	return limit;
 }
 
+/*
+ * Does one attempt of it go on over several jobs?
+ */
 static bool
-poll_is_late(const CanoRun *run, TimestampTz now)
+has_asks(const CanoRun *run)
 {
-	int64		timeout = run->definition->extra[run->state].timeout_ms;
+	CanoKind	kind = cano_run_state(run)->kind;
 
-	return is_poll(run) && timeout > 0 && run->since != DT_NOBEGIN &&
+	return run->branch == CANO_NO_BRANCH &&
+		(kind == CANO_KIND_POLL || kind == CANO_KIND_BATCH ||
+		 kind == CANO_KIND_EXTERNAL);
+}
+
+/*
+ * Is its attempt's time over between two jobs of it?
+ */
+static bool
+is_late(const CanoRun *run, TimestampTz now)
+{
+	int64		timeout = cano_run_extra(run)->timeout_ms;
+
+	return has_asks(run) && timeout > 0 && run->since != DT_NOBEGIN &&
 		now >= TimestampTzPlusMilliseconds(run->since, timeout);
 }
 
-static bool
-is_poll(const CanoRun *run)
-{
-	return run->definition->model.states[run->state].kind == CANO_KIND_POLL;
-}
-
 static CanoUse
-use_of(CanoKind kind)
+use_of(const CanoRun *run)
 {
-	switch (kind)
+	if (run->duty == CANO_DUTY_JOIN)
+		return CANO_USE_FINISH;
+	switch (cano_run_state(run)->kind)
 	{
 		case CANO_KIND_ROUTER:
 			return CANO_USE_ROUTER;
@@ -426,110 +654,10 @@ use_of(CanoKind kind)
 			return CANO_USE_TIMER;
 		case CANO_KIND_POLL:
 			return CANO_USE_POLL;
+		case CANO_KIND_BATCH:
+			return run->branch == CANO_NO_BRANCH ? CANO_USE_LOAD :
+				CANO_USE_PROCESS;
 		default:
 			return CANO_USE_TASK;
 	}
-}
-
-static const char *
-outcome_name(CanoHappened said)
-{
-	switch (said)
-	{
-		case CANO_SAID_MORE:
-			return "more";
-		case CANO_SAID_PENDING:
-			return "pending";
-		case CANO_SAID_NEXT:
-			return "next";
-		default:
-			return "something else";
-	}
-}
-
-const CanoError *
-cano_step_attempt_error(const CanoRun *run, const CanoStep *step)
-{
-	const CanoStateExtra *extra = &run->definition->extra[run->state];
-	const char *task = extra->run ? extra->run->name : "";
-
-	switch (step->decision.fault)
-	{
-		case CANO_FAULT_NO_NEXT:
-			return cano_error_make(CANO_CAT_WORKFLOW,
-								   "task \"%s\" of state \"%s\" named no next state, and the state has none",
-								   task, run->state_name);
-		case CANO_FAULT_UNKNOWN_STATE:
-			return cano_error_make(CANO_CAT_WORKFLOW,
-								   "task \"%s\" of state \"%s\" went to state \"%s\", which does not exist",
-								   task, run->state_name, step->said.target);
-		case CANO_FAULT_NOT_A_TARGET:
-			return cano_error_make(CANO_CAT_WORKFLOW,
-								   "task \"%s\" of state \"%s\" went to state \"%s\", which is not one of its targets",
-								   task, run->state_name, step->said.target);
-		case CANO_FAULT_WRONG_OUTCOME:
-			return cano_error_make(CANO_CAT_WORKFLOW,
-								   "task \"%s\" of state \"%s\" returned an outcome that its kind does not know: %s",
-								   task, run->state_name,
-								   outcome_name(step->said.what));
-		default:
-			return step->error;
-	}
-}
-
-Jsonb *
-cano_step_run_error(const CanoRun *run, const CanoStep *step)
-{
-	const CanoDecision *decision = &step->decision;
-	const CanoStateExtra *extra = &run->definition->extra[run->state];
-	const char *task = extra->run ? extra->run->name : NULL;
-	const char *state = run->state_name;
-	CanoError	error;
-
-	switch (decision->fault)
-	{
-		case CANO_FAULT_NONE:
-			return NULL;
-		case CANO_FAULT_TASK:
-			error = *step->error;
-			break;
-		case CANO_FAULT_EXHAUSTED:
-			error = *step->error;
-			error.message = psprintf("task \"%s\" failed after %d attempts: %s",
-									 task, run->attempt, step->error->message);
-			break;
-		case CANO_FAULT_VERDICT:
-			error = *cano_error_make(decision->category, "%s",
-									 step->said.reason ? step->said.reason :
-									 cano_category_name(decision->category));
-			if (step->said.detail != NULL)
-				error.detail = cano_error_text(JsonbToCString(NULL, &step->said.detail->root,
-															  VARSIZE(step->said.detail)));
-			break;
-		case CANO_FAULT_NO_SIGNAL:
-			error = *cano_error_make(CANO_CAT_TIMEOUT,
-									 "state \"%s\" received no signal \"%s\" in time",
-									 state, extra->signal);
-			break;
-		case CANO_FAULT_EXIT:
-			state = run->definition->model.states[decision->state].name;
-			task = NULL;
-			error = *cano_error_make(CANO_CAT_WORKFLOW,
-									 "run reached exit \"%s\", whose outcome is \"%s\"",
-									 state,
-									 decision->ending == CANO_CANCELLED ?
-									 "cancelled" : "failed");
-			break;
-		case CANO_FAULT_POISONED:
-			error = *cano_error_make(CANO_CAT_POISONED,
-									 "task \"%s\" of state \"%s\" ended its session or the server %d times",
-									 task, state, run->crashes);
-			error.hint = "Find out why before the run is resumed.";
-			break;
-		default:
-			error = *cano_step_attempt_error(run, step);
-			break;
-	}
-	error.category = decision->category;
-	return cano_error_jsonb(&error, state, task, run->attempt);
 }

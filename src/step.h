@@ -8,6 +8,7 @@
 #ifndef CANO_STEP_H
 #define CANO_STEP_H
 
+#include "breaker.h"
 #include "call.h"
 #include "error.h"
 #include "fsm.h"
@@ -17,7 +18,10 @@ typedef struct CanoStep
 {
 	bool		separate;		/* rolled back: must run with nothing held */
 	bool		last;			/* no other step may share its transaction */
+	bool		interrupted;	/* rolled back: the run, or its fan, is to stop */
+	bool		fan_late;		/* rolled back: its fan's timeout is over */
 	CanoDecision decision;
+	CanoPermit	permit;			/* of the breaker, for the call under way */
 	CanoReturn	said;			/* what the task returned, if it did */
 	CanoError  *error;			/* why the attempt failed, if it did */
 	Jsonb	   *data;			/* the run's data from here on */
@@ -35,12 +39,5 @@ typedef struct CanoStep
  */
 extern void cano_step_run(const CanoRun *run, bool holding,
 						  const CanoError *failure, CanoStep *step);
-
-/* The error that a run ends with, given the step that ended it. */
-extern Jsonb *cano_step_run_error(const CanoRun *run, const CanoStep *step);
-
-/* What a failed attempt is recorded with. */
-extern const CanoError *cano_step_attempt_error(const CanoRun *run,
-												const CanoStep *step);
 
 #endif							/* CANO_STEP_H */

@@ -22,20 +22,19 @@
 
 #include "error.h"
 #include "guc.h"
-#include "json.h"
 #include "store.h"
+#include "store_external.h"
+#include "store_fan.h"
 #include "store_signal.h"
+#include "store_stop.h"
 #include "window.h"
 
-static Datum column(int row, int number, bool *isnull);
-static char *text_column(int row, int number);
-static Jsonb *jsonb_column(int row, int number);
-static int	load_runs(int n, CanoRun *runs, MemoryContext context);
-static void load_run(CanoRun *run, int row);
-static void set_text(CanoRows *rows, int row, int number, const char *value);
-static void set_jsonb(CanoRows *rows, int row, int number, const Jsonb *value);
+static int	load_runs(CanoSettlement *settlement, int n, CanoRun *runs,
+					  MemoryContext context);
+static void load_run(CanoSettlement *settlement, CanoRun *run, int row);
 static void add_checkpoint(CanoSettlement *settlement, CanoRun *run, char kind,
 						   const Jsonb *output);
+static void settle_endings(CanoSettlement *settlement);
 static void forget_crashes(CanoSettlement *settlement, const CanoRun *run);
 static int	add_job(CanoSettlement *settlement, CanoRows *rows, CanoRun *run,
 					bool requeue);
@@ -43,23 +42,42 @@ static int	add_job(CanoSettlement *settlement, CanoRows *rows, CanoRun *run,
 #define JOB_TYPES \
 	OIDARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, CHARARRAYOID, \
 	TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, \
-	TIMESTAMPTZARRAYOID, INT4ARRAYOID, JSONBARRAYOID, JSONBARRAYOID, JSONBARRAYOID
+	TIMESTAMPTZARRAYOID, INT4ARRAYOID, JSONBARRAYOID, JSONBARRAYOID, \
+	INT8ARRAYOID, INT4ARRAYOID, JSONBARRAYOID
+
+static CanoStatement family_of = {
+	"WITH RECURSIVE family (id, priority) AS ("
+	"	SELECT r.id, r.priority FROM cano._run r"
+	"	WHERE r.id = $1 AND r.status = 'active'"
+	"	UNION ALL"
+	"	SELECT r.id, r.priority FROM cano._run r JOIN family f ON r.parent = f.id"
+	"	WHERE r.status = 'active')"
+	" SELECT array_agg(f.id), min(f.priority) FROM family f",
+	1, {INT8OID}
+};
+
+#define PROMOTE(condition) \
+	"WITH due AS (" \
+	"	DELETE FROM cano._timer t" \
+	"	WHERE t.id = ANY (ARRAY(" \
+	"		SELECT s.id FROM cano._timer s" \
+	"		WHERE s.owner = $1 AND s.due_at <= $2" condition \
+	"		ORDER BY s.due_at LIMIT 256" \
+	"		FOR UPDATE SKIP LOCKED))" \
+	"	RETURNING " CANO_JOB_COLUMNS ")" \
+	", moved AS (" \
+	"	INSERT INTO cano._job (" CANO_JOB_COLUMNS ")" \
+	"	SELECT " CANO_JOB_COLUMNS " FROM due RETURNING priority, id)" \
+	" SELECT m.priority, m.id FROM moved m ORDER BY m.priority, m.id LIMIT 1"
 
 static CanoStatement promote = {
-	"WITH due AS ("
-	"	DELETE FROM cano._timer t"
-	"	WHERE t.id = ANY (ARRAY("
-	"		SELECT s.id FROM cano._timer s"
-	"		WHERE s.owner = $1 AND s.due_at <= $2"
-	"		AND ($3 = 0 OR s.run = $3)"
-	"		ORDER BY s.due_at LIMIT 256"
-	"		FOR UPDATE SKIP LOCKED))"
-	"	RETURNING " CANO_JOB_COLUMNS ")"
-	", moved AS ("
-	"	INSERT INTO cano._job (" CANO_JOB_COLUMNS ")"
-	"	SELECT " CANO_JOB_COLUMNS " FROM due RETURNING priority, id)"
-	" SELECT m.priority, m.id FROM moved m ORDER BY m.priority, m.id LIMIT 1",
-	3, {OIDOID, TIMESTAMPTZOID, INT8OID}
+	PROMOTE(""),
+	2, {OIDOID, TIMESTAMPTZOID}
+};
+
+static CanoStatement promote_family = {
+	PROMOTE(" AND s.run = ANY ($3)"),
+	3, {OIDOID, TIMESTAMPTZOID, INT8ARRAYOID}
 };
 
 #define CLAIM(condition) \
@@ -73,9 +91,16 @@ static CanoStatement promote = {
 	"	RETURNING " CANO_JOB_COLUMNS ")" \
 	" SELECT c.run, c.id, c.priority, c.duty, c.state, c.attempt, c.sequence," \
 	"	c.started_at, c.since, c.errors, c.cursor, c.signal, c.data, r.definition, r.origin, r.max_attempts," \
-	"	r.key, r.input, r.headers," \
-	"	(SELECT x.crashes FROM cano._crash x WHERE x.job = c.id)" \
+	"	r.key, r.input, r.headers, r.parent, r.depth," \
+	"	greatest(r.submitted_at, r.run_at), r.status = 'active'," \
+	"	(SELECT x.crashes FROM cano._crash x WHERE x.job = c.id)," \
+	"	s.run IS NOT NULL, s.reason, c.branch, b.input," \
+	"	c.fan, " CANO_FAN_COLUMNS \
 	" FROM claimed c JOIN cano._run r ON r.id = c.run" \
+	" LEFT JOIN cano._stop s ON s.run = c.run" \
+	"	AND s.id = (SELECT min(o.id) FROM cano._stop o WHERE o.run = c.run)" \
+	" LEFT JOIN cano._fan f ON f.id = c.fan" \
+	" LEFT JOIN cano._branch b ON b.fan = c.fan AND b.branch = c.branch" \
 	" ORDER BY c.priority, c.id"
 
 static CanoStatement claim_any = {
@@ -83,12 +108,22 @@ static CanoStatement claim_any = {
 	4, {OIDOID, INT4OID, INT4OID, INT8OID}
 };
 
-/* A run is led to its job by its newest checkpoint, or has its own id. */
-static CanoStatement claim_run = {
-	CLAIM("AND q.priority = (SELECT r.priority FROM cano._run r WHERE r.id = $3)"
-		  " AND q.id = coalesce((SELECT k.job FROM cano._checkpoint k"
-		  "	WHERE k.run = $3 ORDER BY k.sequence DESC LIMIT 1), $3)"),
-	3, {OIDOID, INT4OID, INT8OID}
+/*
+ * A run is led to its job by its newest checkpoint, or has its own id; its
+ * branches say which their jobs are; a deadline has its run's id, negative.
+ */
+static CanoStatement claim_family = {
+	CLAIM("AND q.priority = $4"
+		  " AND q.id = ANY (ARRAY("
+		  "	SELECT coalesce((SELECT k.job FROM cano._checkpoint k"
+		  "		WHERE k.run = u.run ORDER BY k.sequence DESC LIMIT 1), u.run)"
+		  "	FROM unnest($3) u (run)"
+		  "	UNION ALL SELECT -u.run FROM unnest($3) u (run)"
+		  "	UNION ALL SELECT w.timer FROM cano._work w WHERE w.run = ANY ($3)"
+		  "	UNION ALL SELECT p.job FROM cano._fan n"
+		  "		JOIN cano._branch p ON p.fan = n.id AND p.status = 'b'"
+		  "		WHERE n.run = ANY ($3)))"),
+	4, {OIDOID, INT4OID, INT8ARRAYOID, INT4OID}
 };
 
 static CanoStatement more_due = {
@@ -97,11 +132,18 @@ static CanoStatement more_due = {
 	3, {OIDOID, INT4OID, INT8OID}
 };
 
+#define NEXT_DUE(condition) \
+	"SELECT min(t.due_at) FROM cano._timer t" \
+	" WHERE t.owner = $1 AND t.due_at > $2 AND t.due_at < 'infinity'" condition
+
 static CanoStatement next_due = {
-	"SELECT min(t.due_at) FROM cano._timer t"
-	" WHERE t.owner = $1 AND t.due_at > $2 AND t.due_at < 'infinity'"
-	" AND ($3 = 0 OR t.run = $3)",
-	3, {OIDOID, TIMESTAMPTZOID, INT8OID}
+	NEXT_DUE(""),
+	2, {OIDOID, TIMESTAMPTZOID}
+};
+
+static CanoStatement next_due_family = {
+	NEXT_DUE(" AND t.run = ANY ($3)"),
+	3, {OIDOID, TIMESTAMPTZOID, INT8ARRAYOID}
 };
 
 static CanoStatement insert_checkpoints = {
@@ -115,30 +157,30 @@ static CanoStatement insert_checkpoints = {
 static CanoStatement insert_jobs = {
 	"INSERT INTO cano._job (" CANO_JOB_COLUMNS ")"
 	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
-	"	$13, $14)",
-	14, {JOB_TYPES}
+	"	$13, $14, $15, $16)",
+	16, {JOB_TYPES}
 };
 
 static CanoStatement insert_timers = {
 	"INSERT INTO cano._timer (" CANO_JOB_COLUMNS ", due_at, waiting, awaits)"
 	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
-	"	$13, $14, $15, $16, $17)",
-	17, {JOB_TYPES, TIMESTAMPTZARRAYOID, CHARARRAYOID, TEXTARRAYOID}
+	"	$13, $14, $15, $16, $17, $18, $19)",
+	19, {JOB_TYPES, TIMESTAMPTZARRAYOID, CHARARRAYOID, TEXTARRAYOID}
 };
 
 static CanoStatement insert_attempts = {
 	"INSERT INTO cano._attempt"
 	" (run, id, attempt, started_at, ended_at, state, task,"
-	"	sqlstate, message, detail, hint, context)"
+	"	sqlstate, message, detail, hint, context, branch)"
 	" SELECT u.run, pg_catalog.nextval('cano._attempt_id'), u.attempt,"
 	"	u.started_at, u.ended_at, u.state, u.task,"
-	"	u.sqlstate, u.message, u.detail, u.hint, u.context"
-	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+	"	u.sqlstate, u.message, u.detail, u.hint, u.context, u.branch"
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 	"	u (run, attempt, started_at, ended_at, state, task,"
-	"	sqlstate, message, detail, hint, context)",
-	11, {INT8ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID,
+	"	sqlstate, message, detail, hint, context, branch)",
+	12, {INT8ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID,
 	TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-	TEXTARRAYOID, TEXTARRAYOID}
+	TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID}
 };
 
 static CanoStatement update_runs = {
@@ -168,16 +210,34 @@ static CanoStatement delete_crashes = {
 	1, {INT8ARRAYOID}
 };
 
+void
+cano_store_family(int64 run, MemoryContext context, CanoFamily *family)
+{
+	Datum		values[] = {Int64GetDatum(run)};
+	Datum		runs;
+	bool		isnull;
+
+	(void) cano_statement_run(&family_of, values, NULL, SPI_OK_SELECT);
+	runs = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+						 &isnull);
+	family->priority = cano_column_int32(0, 2, 0);
+	context = MemoryContextSwitchTo(context);
+	family->runs = isnull ? construct_empty_array(INT8OID) :
+		DatumGetArrayTypePCopy(runs);
+	MemoryContextSwitchTo(context);
+}
+
 CanoPlace
-cano_store_promote(Oid owner, TimestampTz now, int64 run)
+cano_store_promote(Oid owner, TimestampTz now, const CanoFamily *family)
 {
 	Datum		values[] = {
 		ObjectIdGetDatum(owner),
 		TimestampTzGetDatum(now),
-		Int64GetDatum(run)
+		family ? PointerGetDatum(family->runs) : (Datum) 0
 	};
 
-	return cano_store_place(cano_statement_run(&promote, values, NULL,
+	return cano_store_place(cano_statement_run(family ? &promote_family :
+											   &promote, values, NULL,
 											   SPI_OK_SELECT));
 }
 
@@ -185,51 +245,56 @@ CanoPlace
 cano_store_place(uint64 nrows)
 {
 	CanoPlace	place = CANO_NO_PLACE;
-	bool		isnull;
 
 	if (nrows > 0)
 	{
-		place.priority = DatumGetInt32(column(0, 1, &isnull));
-		place.id = DatumGetInt64(column(0, 2, &isnull));
+		place.priority = cano_column_int32(0, 1, 0);
+		place.id = cano_column_int64(0, 2, 0);
 	}
 	return place;
 }
 
 int
-cano_store_claim(Oid owner, CanoPlace from, int limit, CanoRun *runs,
-				 MemoryContext context)
+cano_store_claim(CanoSettlement *settlement, CanoPlace from, int limit,
+				 CanoRun *runs, MemoryContext context)
 {
 	Datum		values[] = {
-		ObjectIdGetDatum(owner),
+		ObjectIdGetDatum(settlement->owner),
 		Int32GetDatum(limit),
 		Int32GetDatum(from.priority),
 		Int64GetDatum(from.id)
 	};
 
-	return load_runs(cano_statement_run(&claim_any, values, NULL, SPI_OK_SELECT),
+	return load_runs(settlement,
+					 cano_statement_run(&claim_any, values, NULL, SPI_OK_SELECT),
 					 runs, context);
 }
 
 int
-cano_store_claim_run(Oid owner, int64 run, CanoRun *runs, MemoryContext context)
+cano_store_claim_family(CanoSettlement *settlement, const CanoFamily *family,
+						int limit, CanoRun *runs, MemoryContext context)
 {
 	Datum		values[] = {
-		ObjectIdGetDatum(owner),
-		Int32GetDatum(1),
-		Int64GetDatum(run)
+		ObjectIdGetDatum(settlement->owner),
+		Int32GetDatum(limit),
+		PointerGetDatum(family->runs),
+		Int32GetDatum(family->priority)
 	};
 
-	return load_runs(cano_statement_run(&claim_run, values, NULL, SPI_OK_SELECT),
+	return load_runs(settlement,
+					 cano_statement_run(&claim_family, values, NULL,
+										SPI_OK_SELECT),
 					 runs, context);
 }
 
 static int
-load_runs(int n, CanoRun *runs, MemoryContext context)
+load_runs(CanoSettlement *settlement, int n, CanoRun *runs,
+		  MemoryContext context)
 {
 	MemoryContext spi_context = MemoryContextSwitchTo(context);
 
 	for (int i = 0; i < n; i++)
-		load_run(&runs[i], i);
+		load_run(settlement, &runs[i], i);
 	MemoryContextSwitchTo(spi_context);
 	return n;
 }
@@ -238,37 +303,46 @@ load_runs(int n, CanoRun *runs, MemoryContext context)
  * The columns in the order of CLAIM.
  */
 static void
-load_run(CanoRun *run, int row)
+load_run(CanoSettlement *settlement, CanoRun *run, int row)
 {
-	bool		isnull;
 	int			n = 1;
 
 	memset(run, 0, sizeof(*run));
-	run->id = DatumGetInt64(column(row, n++, &isnull));
-	run->job = DatumGetInt64(column(row, n++, &isnull));
-	run->priority = DatumGetInt32(column(row, n++, &isnull));
-	run->duty = DatumGetChar(column(row, n++, &isnull));
-	run->state_name = text_column(row, n++);
-	run->attempt = DatumGetInt32(column(row, n++, &isnull));
-	run->sequence = DatumGetInt64(column(row, n++, &isnull));
-	run->started_at = DatumGetTimestampTz(column(row, n++, &isnull));
-	if (isnull)
-		run->started_at = DT_NOBEGIN;
-	run->since = DatumGetTimestampTz(column(row, n++, &isnull));
-	if (isnull)
-		run->since = DT_NOBEGIN;
-	run->errors = DatumGetInt32(column(row, n++, &isnull));
-	run->cursor = jsonb_column(row, n++);
-	run->signal = jsonb_column(row, n++);
-	run->data = jsonb_column(row, n++);
-	run->definition_id = DatumGetInt64(column(row, n++, &isnull));
-	run->origin = DatumGetInt64(column(row, n++, &isnull));
-	run->max_attempts = DatumGetInt32(column(row, n++, &isnull));
-	run->key = text_column(row, n++);
-	run->input = jsonb_column(row, n++);
-	run->headers = jsonb_column(row, n++);
-	run->crashes = DatumGetInt32(column(row, n++, &isnull));
+	run->id = cano_column_int64(row, n++, 0);
+	run->job = cano_column_int64(row, n++, 0);
+	run->priority = cano_column_int32(row, n++, 0);
+	run->duty = cano_column_char(row, n++, 0);
+	run->state_name = cano_column_text(row, n++);
+	run->attempt = cano_column_int32(row, n++, 0);
+	run->sequence = cano_column_int64(row, n++, 0);
+	run->started_at = cano_column_time(row, n++, DT_NOBEGIN);
+	run->since = cano_column_time(row, n++, DT_NOBEGIN);
+	run->errors = cano_column_int32(row, n++, 0);
+	run->cursor = cano_column_jsonb(row, n++);
+	run->signal = cano_column_jsonb(row, n++);
+	run->data = cano_column_jsonb(row, n++);
+	run->definition_id = cano_column_int64(row, n++, 0);
+	run->origin = cano_column_int64(row, n++, 0);
+	run->max_attempts = cano_column_int32(row, n++, 0);
+	run->key = cano_column_text(row, n++);
+	run->input = cano_column_jsonb(row, n++);
+	run->headers = cano_column_jsonb(row, n++);
+	run->parent = cano_column_int64(row, n++, 0);
+	run->depth = cano_column_int32(row, n++, 0);
+	run->began_at = cano_column_time(row, n++, DT_NOBEGIN);
+	run->ended = !cano_column_bool(row, n++, true);
+	run->crashes = cano_column_int32(row, n++, 0);
+	run->stop = cano_column_bool(row, n++, false);
+	run->stop_reason = cano_column_text(row, n++);
+	run->branch = cano_column_int32(row, n++, CANO_NO_BRANCH);
+	run->item = cano_column_jsonb(row, n++);
+	run->fan = cano_store_fan_load(settlement->fans, row, n);
 	run->entry = -1;
+	if (run->branch != CANO_NO_BRANCH)
+	{
+		run->data = run->fan->data;
+		run->signal = run->fan->signal;
+	}
 	if (run->data == NULL)
 		run->data = run->input;
 }
@@ -286,19 +360,17 @@ cano_store_more_due(Oid owner, CanoPlace from)
 }
 
 TimestampTz
-cano_store_next_due(Oid owner, TimestampTz now, int64 run)
+cano_store_next_due(Oid owner, TimestampTz now, const CanoFamily *family)
 {
 	Datum		values[] = {
 		ObjectIdGetDatum(owner),
 		TimestampTzGetDatum(now),
-		Int64GetDatum(run)
+		family ? PointerGetDatum(family->runs) : (Datum) 0
 	};
-	bool		isnull;
-	Datum		due;
 
-	(void) cano_statement_run(&next_due, values, NULL, SPI_OK_SELECT);
-	due = column(0, 1, &isnull);
-	return isnull ? DT_NOEND : DatumGetTimestampTz(due);
+	(void) cano_statement_run(family ? &next_due_family : &next_due, values,
+							  NULL, SPI_OK_SELECT);
+	return cano_column_time(0, 1, DT_NOEND);
 }
 
 void
@@ -313,6 +385,10 @@ cano_settlement_init(CanoSettlement *settlement, Oid owner)
 	cano_rows_init(&settlement->keys, &delete_keys);
 	cano_rows_init(&settlement->crashes, &delete_crashes);
 	cano_store_listeners_init(&settlement->listeners);
+	cano_store_stops_init(&settlement->stops, &settlement->stopped,
+						  &settlement->parents);
+	cano_store_external_init(settlement);
+	settlement->fans = cano_store_fans_make();
 }
 
 /*
@@ -348,9 +424,9 @@ add_checkpoint(CanoSettlement *settlement, CanoRun *run, char kind,
 	cano_rows_set(rows, row, 2, CharGetDatum(kind));
 	cano_rows_set(rows, row, 3, Int32GetDatum(run->definition->version));
 	cano_rows_set(rows, row, 5, TimestampTzGetDatum(settlement->now));
-	set_text(rows, row, 6, run->definition->model.states[run->state].name);
-	set_text(rows, row, 7, extra->run ? extra->run->name : NULL);
-	set_jsonb(rows, row, 8, output);
+	cano_rows_set_text(rows, row, 6, run->definition->model.states[run->state].name);
+	cano_rows_set_text(rows, row, 7, extra->run ? extra->run->name : NULL);
+	cano_rows_set_jsonb(rows, row, 8, output);
 }
 
 void
@@ -366,11 +442,13 @@ cano_settle_timer(CanoSettlement *settlement, CanoRun *run,
 	CanoRows   *rows = &settlement->timers;
 	int			row = add_job(settlement, rows, run, waiting != CANO_WAIT_RETRY);
 
-	cano_rows_set(rows, row, 14, TimestampTzGetDatum(due_at));
-	cano_rows_set(rows, row, 15, CharGetDatum(waiting));
-	if (waiting == CANO_WAIT_SIGNAL)
+	cano_rows_set(rows, row, 16, TimestampTzGetDatum(due_at));
+	cano_rows_set(rows, row, 17, CharGetDatum(waiting));
+	if (waiting == CANO_WAIT_EXTERNAL)
+		cano_rows_set_text(rows, row, 18, "");
+	else if (waiting == CANO_WAIT_SIGNAL)
 	{
-		set_text(rows, row, 16, run->definition->extra[run->state].signal);
+		cano_rows_set_text(rows, row, 18, run->definition->extra[run->state].signal);
 		cano_settle_listener(settlement, run->id);
 	}
 }
@@ -397,7 +475,7 @@ add_job(CanoSettlement *settlement, CanoRows *rows, CanoRun *run, bool requeue)
 	cano_rows_set(rows, row, 2, Int64GetDatum(run->job));
 	cano_rows_set(rows, row, 3, Int64GetDatum(run->id));
 	cano_rows_set(rows, row, 4, CharGetDatum((char) run->duty));
-	set_text(rows, row, 5, run->state_name);
+	cano_rows_set_text(rows, row, 5, run->state_name);
 	cano_rows_set(rows, row, 6, Int32GetDatum(run->attempt));
 	cano_rows_set(rows, row, 7, Int64GetDatum(run->sequence));
 	if (run->started_at != DT_NOBEGIN)
@@ -405,10 +483,18 @@ add_job(CanoSettlement *settlement, CanoRows *rows, CanoRun *run, bool requeue)
 	if (run->since != DT_NOBEGIN)
 		cano_rows_set(rows, row, 9, TimestampTzGetDatum(run->since));
 	cano_rows_set(rows, row, 10, Int32GetDatum(run->errors));
-	set_jsonb(rows, row, 11, run->cursor);
-	set_jsonb(rows, row, 12, run->signal);
+	cano_rows_set_jsonb(rows, row, 11, run->cursor);
+	if (run->fan != NULL)
+		cano_rows_set(rows, row, 13, Int64GetDatum(run->fan->id));
+	if (run->branch != CANO_NO_BRANCH)
+	{
+		/* Everything else is in the fan's row. */
+		cano_rows_set(rows, row, 14, Int32GetDatum(run->branch));
+		return row;
+	}
+	cano_rows_set_jsonb(rows, row, 12, run->signal);
 	if (run->data != run->input)
-		set_jsonb(rows, row, 13, run->data);
+		cano_rows_set_jsonb(rows, row, 15, run->data);
 	return row;
 }
 
@@ -423,13 +509,15 @@ cano_settle_attempt(CanoSettlement *settlement, const CanoRun *run,
 	cano_rows_set(rows, row, 1, Int32GetDatum(attempt->attempt));
 	cano_rows_set(rows, row, 2, TimestampTzGetDatum(attempt->started_at));
 	cano_rows_set(rows, row, 3, TimestampTzGetDatum(attempt->ended_at));
-	set_text(rows, row, 4, attempt->state);
-	set_text(rows, row, 5, attempt->task);
-	set_text(rows, row, 6, attempt->error->sqlstate);
-	set_text(rows, row, 7, attempt->error->message);
-	set_text(rows, row, 8, attempt->error->detail);
-	set_text(rows, row, 9, attempt->error->hint);
-	set_text(rows, row, 10, attempt->error->context);
+	cano_rows_set_text(rows, row, 4, attempt->state);
+	cano_rows_set_text(rows, row, 5, attempt->task);
+	cano_rows_set_text(rows, row, 6, attempt->error->sqlstate);
+	cano_rows_set_text(rows, row, 7, attempt->error->message);
+	cano_rows_set_text(rows, row, 8, attempt->error->detail);
+	cano_rows_set_text(rows, row, 9, attempt->error->hint);
+	cano_rows_set_text(rows, row, 10, attempt->error->context);
+	if (attempt->branch != CANO_NO_BRANCH)
+		cano_rows_set(rows, row, 11, Int32GetDatum(attempt->branch));
 }
 
 void
@@ -445,24 +533,24 @@ cano_settle_end(CanoSettlement *settlement, const CanoRun *run,
 	int			row = cano_rows_add(rows);
 
 	cano_rows_set(rows, row, 0, Int64GetDatum(run->id));
-	set_text(rows, row, 1, statuses[end->ending]);
-	set_text(rows, row, 2, end->state);
+	cano_rows_set_text(rows, row, 1, statuses[end->ending]);
+	cano_rows_set_text(rows, row, 2, end->state);
 	if (run->started_at != DT_NOBEGIN)
 		cano_rows_set(rows, row, 3, TimestampTzGetDatum(run->started_at));
 	cano_rows_set(rows, row, 4, TimestampTzGetDatum(settlement->now));
 	cano_rows_set(rows, row, 5, BoolGetDatum(end->ending == CANO_COMPLETED));
 	cano_rows_set(rows, row, 6, BoolGetDatum(end->dead));
-	set_text(rows, row, 7, end->cancel_reason);
-	set_jsonb(rows, row, 8, run->data);
-	set_jsonb(rows, row, 9, end->error);
+	cano_rows_set_text(rows, row, 7, end->cancel_reason);
+	cano_rows_set_jsonb(rows, row, 8, run->data);
+	cano_rows_set_jsonb(rows, row, 9, end->error);
 
 	if (run->key != NULL)
 	{
 		row = cano_rows_add(&settlement->keys);
 		cano_rows_set(&settlement->keys, row, 0,
 					  ObjectIdGetDatum(settlement->owner));
-		set_text(&settlement->keys, row, 1, run->definition->workflow);
-		set_text(&settlement->keys, row, 2, run->key);
+		cano_rows_set_text(&settlement->keys, row, 1, run->definition->workflow);
+		cano_rows_set_text(&settlement->keys, row, 2, run->key);
 	}
 	forget_crashes(settlement, run);
 }
@@ -480,6 +568,13 @@ forget_crashes(CanoSettlement *settlement, const CanoRun *run)
 }
 
 void
+cano_settle_lane_end(CanoSettlement *settlement, CanoRun *lane)
+{
+	forget_crashes(settlement, lane);
+	lane->crashes = 0;
+}
+
+void
 cano_settle_listener(CanoSettlement *settlement, int64 run)
 {
 	CanoRows   *rows = &settlement->listeners;
@@ -487,20 +582,55 @@ cano_settle_listener(CanoSettlement *settlement, int64 run)
 	cano_rows_set(rows, cano_rows_add(rows), 0, Int64GetDatum(run));
 }
 
+/*
+ * Locks are taken in this order: runs, by their ids; what clients share; and
+ * then, by cano_fan_settle(), fans.
+ */
 CanoPlace
-cano_store_settle(CanoSettlement *settlement)
+cano_store_settle(CanoSettlement *settlement, TimestampTz *due_at)
 {
+	TimestampTz now = settlement->now;
+	CanoPlace	place = CANO_NO_PLACE;
+
 	(void) cano_rows_run(&settlement->checkpoints, &insert_checkpoints, SPI_OK_INSERT);
 	(void) cano_rows_run(&settlement->jobs, &insert_jobs, SPI_OK_INSERT);
 	(void) cano_rows_run(&settlement->timers, &insert_timers, SPI_OK_INSERT);
 	(void) cano_rows_run(&settlement->attempts, &insert_attempts, SPI_OK_INSERT);
 	(void) cano_rows_run(&settlement->keys, &delete_keys, SPI_OK_DELETE);
 	(void) cano_rows_run(&settlement->crashes, &delete_crashes, SPI_OK_DELETE);
-	if (cano_rows_run(&settlement->endings, &update_runs, SPI_OK_UPDATE) !=
-		settlement->endings.nrows)
-		elog(ERROR, "a run that ended is not there");
+	settle_endings(settlement);
+	cano_store_forget_stops(&settlement->stopped);
+	place = cano_place_min(place,
+						   cano_store_stop_children(&settlement->parents, now));
+	place = cano_place_min(place,
+						   cano_store_deliver_to(&settlement->listeners));
+	place = cano_place_min(place,
+						   cano_store_stop(&settlement->stops, now, due_at));
+	return cano_place_min(place, cano_store_external(settlement, due_at));
+}
 
-	return cano_store_deliver_to(&settlement->listeners);
+/*
+ * Who tells others that a run has ended locks their runs, too.
+ */
+static void
+settle_endings(CanoSettlement *settlement)
+{
+	CanoRows   *endings = &settlement->endings;
+	CanoRows   *listeners = &settlement->listeners;
+
+	if (listeners->nrows > 0)
+	{
+		CanoRows	runs;
+
+		cano_store_listeners_init(&runs);
+		for (int i = 0; i < listeners->nrows; i++)
+			cano_rows_set(&runs, cano_rows_add(&runs), 0, listeners->values[0][i]);
+		for (int i = 0; i < endings->nrows; i++)
+			cano_rows_set(&runs, cano_rows_add(&runs), 0, endings->values[0][i]);
+		cano_store_lock_runs(&runs);
+	}
+	if (cano_rows_run(endings, &update_runs, SPI_OK_UPDATE) != endings->nrows)
+		elog(ERROR, "a run that ended is not there");
 }
 
 /*
@@ -512,43 +642,4 @@ cano_store_new_id(void)
 	Oid			sequence = get_relname_relid("_id", cano_extension()->schema);
 
 	return ((int64) cano_node_id << 48) + nextval_internal(sequence, false);
-}
-
-static Datum
-column(int row, int number, bool *isnull)
-{
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-						 number, isnull);
-}
-
-static char *
-text_column(int row, int number)
-{
-	bool		isnull;
-	Datum		value = column(row, number, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
-
-static Jsonb *
-jsonb_column(int row, int number)
-{
-	bool		isnull;
-	Datum		value = column(row, number, &isnull);
-
-	return cano_json_copy(value, isnull);
-}
-
-static void
-set_text(CanoRows *rows, int row, int number, const char *value)
-{
-	if (value != NULL)
-		cano_rows_set(rows, row, number, CStringGetTextDatum(value));
-}
-
-static void
-set_jsonb(CanoRows *rows, int row, int number, const Jsonb *value)
-{
-	if (value != NULL)
-		cano_rows_set(rows, row, number, JsonbPGetDatum(value));
 }

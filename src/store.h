@@ -11,6 +11,7 @@
 #ifndef CANO_STORE_H
 #define CANO_STORE_H
 
+#include "utils/array.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
@@ -18,19 +19,28 @@
 #include "fsm.h"
 #include "place.h"
 #include "statement.h"
+#include "store_fan.h"
 
 /* The columns that a job and a timer share, in the order of every statement. */
 #define CANO_JOB_COLUMNS \
 	"owner, priority, id, run, duty, state, attempt, sequence, started_at," \
-	" since, errors, cursor, signal, data"
+	" since, errors, cursor, signal, fan, branch, data"
 
 /* Sequence of a run that has no checkpoint yet. */
 #define CANO_NO_SEQUENCE	(-1)
 
-/* Why a timer cannot be due by itself; beside CanoWaiting. */
-#define CANO_WAIT_ORIGIN	'o'
+/* What timers are for that no run waits for; beside CanoWaiting. */
+#define CANO_WAIT_ORIGIN	'o' /* never due by itself */
+#define CANO_WAIT_LEASE		'l'
+#define CANO_WAIT_DEADLINE	'd'
 
-/* A run as a batch holds it: its job, claimed, and what it needs of its row. */
+/* A branch that stands for none: the run itself. */
+#define CANO_NO_BRANCH		(-1)
+
+/*
+ * A run as a batch holds it: its job, claimed, and what it needs of its row.
+ * A branch or an item is held in the same way.
+ */
 typedef struct CanoRun
 {
 	int64		id;
@@ -47,6 +57,15 @@ typedef struct CanoRun
 	int32		errors;			/* poll: in a row, forgiven so far */
 	Jsonb	   *cursor;			/* stepped: of its next step, or NULL */
 	Jsonb	   *signal;			/* the latest received, or NULL */
+	CanoFan    *fan;			/* a branch's, or the one it holds, or NULL */
+	int			branch;			/* which of them, or CANO_NO_BRANCH */
+	Jsonb	   *item;			/* an item's input, or NULL */
+	CanoTally	tally;			/* JOIN: this and the next two */
+	Jsonb	   *outputs;		/* of all branches or items */
+	const char *join_errors;	/* of the first that failed, or NULL */
+	Jsonb	   *reply;			/* external: the answer; child: its result */
+	CanoEnding	child;			/* child: how it ended */
+	Jsonb	   *child_error;
 	Jsonb	   *data;
 	int64		definition_id;
 	const CanoDefinition *definition;
@@ -56,6 +75,12 @@ typedef struct CanoRun
 	Jsonb	   *input;
 	Jsonb	   *headers;		/* or NULL */
 	int32		crashes;
+	int64		parent;			/* 0: none */
+	int32		depth;			/* how many runs it is under */
+	TimestampTz began_at;		/* of its time: submitted, or due first */
+	bool		ended;			/* somebody else ended it meanwhile */
+	bool		stop;			/* somebody asked it to stop */
+	const char *stop_reason;	/* or NULL */
 	bool		shares;			/* its transaction has other runs in hand */
 } CanoRun;
 
@@ -71,7 +96,14 @@ typedef struct CanoSettlement
 	CanoRows	endings;
 	CanoRows	keys;			/* to free */
 	CanoRows	crashes;		/* to forget */
-	CanoRows	listeners;		/* runs that may wait for a signal that is there */
+	CanoRows	listeners;		/* runs that may wait for what is there */
+	CanoRows	stops;			/* runs that are to stop: see where they are */
+	CanoRows	stopped;		/* runs that have ended: forget that they were to */
+	CanoRows	parents;		/* runs that have ended before their children */
+	CanoRows	offers;			/* external work that waits for a client */
+	CanoRows	leases;			/* runs whose leases may have run out */
+	CanoRows	withdrawn;		/* runs whose external work is over */
+	CanoFans   *fans;			/* of branches and items in this batch */
 } CanoSettlement;
 
 /* How a run ended. */
@@ -89,27 +121,79 @@ typedef struct CanoAttempt
 {
 	const char *state;
 	const char *task;
+	int			branch;
 	int			attempt;
 	TimestampTz started_at;
 	TimestampTz ended_at;
 	const struct CanoError *error;
 } CanoAttempt;
 
+/* The run's state as it concerns the job at hand: itself, or a part of it. */
+static inline const CanoState *
+cano_run_state(const CanoRun *run)
+{
+	const CanoState *state = &run->definition->model.states[run->state];
+
+	if (run->branch == CANO_NO_BRANCH)
+		return state;
+	return &state->parts[state->kind == CANO_KIND_SPLIT ? run->branch : 0];
+}
+
+static inline const CanoStateExtra *
+cano_run_extra(const CanoRun *run)
+{
+	const CanoStateExtra *extra = &run->definition->extra[run->state];
+
+	if (run->branch == CANO_NO_BRANCH)
+		return extra;
+	return &extra->parts[cano_run_state(run)->kind == CANO_KIND_BATCH ? 0 :
+						 run->branch];
+}
+
+/* When the workflow's timeout is over for it, or DT_NOEND. */
+static inline TimestampTz
+cano_run_deadline(const CanoRun *run)
+{
+	return run->definition->timeout_ms == 0 ? DT_NOEND :
+		TimestampTzPlusMilliseconds(run->began_at, run->definition->timeout_ms);
+}
+
+/* What the job at hand calls, or NULL. */
+static inline const CanoFunctionName *
+cano_run_function(const CanoRun *run)
+{
+	const CanoStateExtra *extra = cano_run_extra(run);
+
+	return run->duty == CANO_DUTY_JOIN ? extra->finish : extra->run;
+}
+
+/* A run, the runs it has started, and so on: those that are under way. */
+typedef struct CanoFamily
+{
+	int32		priority;		/* of all of them */
+	ArrayType  *runs;
+} CanoFamily;
+
+extern void cano_store_family(int64 run, MemoryContext context,
+							  CanoFamily *family);
+
 /*
  * Move what has become due of a role's timers into the queue.  Returns the
- * first place of these, or CANO_NO_PLACE.
+ * first place of these, or CANO_NO_PLACE.  "family" is NULL, or those alone count.
  */
-extern CanoPlace cano_store_promote(Oid owner, TimestampTz now, int64 run);
+extern CanoPlace cano_store_promote(Oid owner, TimestampTz now,
+									const CanoFamily *family);
 
 /*
  * Claim up to "limit" of the role's jobs that nobody else holds, first come
- * first, none that stands before "from"; or the job of one run.  The claim is
+ * first, none that stands before "from"; or those of one family.  The claim is
  * the deletion of the row: it is undone when this transaction is.
  */
-extern int	cano_store_claim(Oid owner, CanoPlace from, int limit,
-							 CanoRun *runs, MemoryContext context);
-extern int	cano_store_claim_run(Oid owner, int64 run, CanoRun *runs,
-								 MemoryContext context);
+extern int	cano_store_claim(CanoSettlement *settlement, CanoPlace from,
+							 int limit, CanoRun *runs, MemoryContext context);
+extern int	cano_store_claim_family(CanoSettlement *settlement,
+									const CanoFamily *family, int limit,
+									CanoRun *runs, MemoryContext context);
 
 /*
  * Is there more in the role's queue, from that place on, than this transaction
@@ -122,7 +206,8 @@ extern bool cano_store_more_due(Oid owner, CanoPlace from);
  * When the role's next timer after now is due, or DT_NOEND.  One that is due
  * and was not promoted is in somebody else's hands.
  */
-extern TimestampTz cano_store_next_due(Oid owner, TimestampTz now, int64 run);
+extern TimestampTz cano_store_next_due(Oid owner, TimestampTz now,
+									   const CanoFamily *family);
 
 /*
  * Gather what to write.  These need no window and allocate in the current
@@ -139,17 +224,26 @@ extern void cano_settle_attempt(CanoSettlement *settlement, const CanoRun *run,
 extern void cano_settle_end(CanoSettlement *settlement, const CanoRun *run,
 							const CanoRunEnd *end);
 
+/* The lane has no more branches to go on with. */
+extern void cano_settle_lane_end(CanoSettlement *settlement, CanoRun *lane);
+
 /* A new id for a run or a job.  Needs no window. */
 extern int64 cano_store_new_id(void);
 
-/* The run may wait, or begin to wait, for a signal that is there. */
+/*
+ * The run may wait, or begin to wait, for a signal or an answer that is there,
+ * or for children that have ended.
+ */
 extern void cano_settle_listener(CanoSettlement *settlement, int64 run);
 
 /*
  * Write it all.  Returns the first place of what that made due by itself (a
- * signal that was there already), or CANO_NO_PLACE.
+ * signal that was there already), or CANO_NO_PLACE; puts into *due_at when
+ * something of it will be due later, or DT_NOEND.  What it does for fans is
+ * settled by cano_fan_settle(), afterwards.
  */
-extern CanoPlace cano_store_settle(CanoSettlement *settlement);
+extern CanoPlace cano_store_settle(CanoSettlement *settlement,
+								   TimestampTz *due_at);
 
 /* The first place that the statement just run returned, or CANO_NO_PLACE. */
 extern CanoPlace cano_store_place(uint64 nrows);

@@ -65,14 +65,19 @@ static CanoStatement deliver = {
 	"		SELECT coalesce((SELECT k.job FROM cano._checkpoint k"
 	"			WHERE k.run = u.run ORDER BY k.sequence DESC LIMIT 1), u.run)"
 	"		FROM unnest($1) u (run)))"
-	"	AND t.waiting = 'g'"
-	"	AND EXISTS (SELECT FROM cano._signal s"
-	"		WHERE s.run = t.run AND s.name = t.awaits)"
-	"	RETURNING " CANO_JOB_COLUMNS ")"
+	"	AND (t.waiting IN ('g', 'x') AND EXISTS (SELECT FROM cano._signal s"
+	"			WHERE s.run = t.run AND s.name = t.awaits)"
+	"		OR t.waiting = 'c' AND NOT EXISTS (SELECT FROM cano._run c"
+	"			WHERE c.parent = t.run AND c.status = 'active')"
+	"		OR EXISTS (SELECT FROM cano._stop o WHERE o.run = t.run))"
+	"	RETURNING " CANO_JOB_COLUMNS ", waiting)"
 	", moved AS ("
 	"	INSERT INTO cano._job (" CANO_JOB_COLUMNS ")"
-	"	SELECT owner, priority, id, run, 's', state, attempt, sequence,"
-	"		started_at, since, errors, cursor, signal, data FROM due"
+	"	SELECT owner, priority, id, run,"
+	"		CASE waiting WHEN 'c' THEN 'c' WHEN 'g' THEN 's' WHEN 'x' THEN 's'"
+	"		ELSE duty END::\"char\","
+	"		state, attempt, sequence, started_at, since, errors, cursor, signal,"
+	"		fan, branch, data FROM due"
 	"	RETURNING priority, id)"
 	" SELECT m.priority, m.id FROM moved m ORDER BY m.priority, m.id LIMIT 1",
 	1, {INT8ARRAYOID}
@@ -168,19 +173,24 @@ cano_store_listeners_init(CanoRows *listeners)
 	cano_rows_init(listeners, &lock_runs);
 }
 
+void
+cano_store_lock_runs(CanoRows *runs)
+{
+	(void) cano_rows_run(runs, &lock_runs, SPI_OK_SELECT);
+}
+
 CanoPlace
 cano_store_deliver_to(CanoRows *listeners)
 {
-	(void) cano_rows_run(listeners, &lock_runs, SPI_OK_SELECT);
 	return cano_store_place(cano_rows_run(listeners, &deliver, SPI_OK_SELECT));
 }
 
 CanoPlace
-cano_store_deliver(int64 run)
+cano_store_deliver(const CanoFamily *family)
 {
-	CanoRows	listeners;
+	Datum		values[] = {PointerGetDatum(family->runs)};
 
-	cano_store_listeners_init(&listeners);
-	cano_rows_set(&listeners, cano_rows_add(&listeners), 0, Int64GetDatum(run));
-	return cano_store_deliver_to(&listeners);
+	(void) cano_statement_run(&lock_runs, values, NULL, SPI_OK_SELECT);
+	return cano_store_place(cano_statement_run(&deliver, values, NULL,
+											   SPI_OK_SELECT));
 }

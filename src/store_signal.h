@@ -16,6 +16,8 @@
 #include "place.h"
 #include "statement.h"
 
+struct CanoFamily;
+
 /* A run to which a signal may be sent. */
 typedef struct CanoAddressee
 {
@@ -50,11 +52,15 @@ extern bool cano_store_take_signal(int64 run, const char *name,
 								   MemoryContext context, Jsonb **payload);
 
 /*
- * Make those of the listed runs due that wait for a signal which is there.
+ * Lock runs, in the order of their ids.
+ *
+ * Make those of the listed runs due that wait for a signal or an answer which
+ * is there, or for children that have ended; they are locked already.
  * Returns the first place of their jobs, or CANO_NO_PLACE.
  */
 extern void cano_store_listeners_init(CanoRows *listeners);
+extern void cano_store_lock_runs(CanoRows *runs);
 extern CanoPlace cano_store_deliver_to(CanoRows *listeners);
-extern CanoPlace cano_store_deliver(int64 run);
+extern CanoPlace cano_store_deliver(const struct CanoFamily *family);
 
 #endif							/* CANO_STORE_SIGNAL_H */

@@ -1,7 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * store_submit.c
- *	  The rows that a run begins with: itself, its first checkpoint, its job.
+ *	  The rows that a run begins with: itself, its first checkpoint, its job,
+ *	  and its deadline.
+ *
+ * The deadline is a timer that says no more than that the run's time is over.
+ * A run has one at most, so its id is the run's, negative: whoever ends the
+ * run finds it, and no other job can have it.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,7 +28,8 @@ enum
 {
 	P_IDS, P_INPUTS, P_DEFINITION, P_ORIGIN, P_OWNER, P_OWNER_NAME, P_PRIORITY,
 	P_MAX_ATTEMPTS, P_RUN_AT, P_NOW, P_KEY, P_TAGS, P_HEADERS, P_STATE, P_TASK,
-	P_VERSION, P_LEAVES_ROW, P_DUE_AT, P_LATER, P_COUNT
+	P_VERSION, P_LEAVES_ROW, P_DUE_AT, P_LATER, P_PARENT, P_DEPTH, P_DEADLINE,
+	P_COUNT
 };
 
 static CanoStatement take_key = {
@@ -46,9 +52,9 @@ static CanoStatement insert = {
 	"), run AS ("
 	"	INSERT INTO cano._run (id, definition, origin, owner, owner_name,"
 	"		priority, max_attempts, run_at, submitted_at, status, cleared, dead,"
-	"		key, tags, headers, input)"
+	"		key, tags, headers, parent, depth, input)"
 	"	SELECT n.id, $3, $4, $5, $6, $7, $8, $9, $10, 'active', false, false,"
-	"		$11, $12, $13, n.input FROM new n"
+	"		$11, $12, $13, $20, $21, n.input FROM new n"
 	"), entry AS ("
 	"	INSERT INTO cano._checkpoint (run, sequence, kind, version, job,"
 	"		recorded_at, state, task)"
@@ -62,10 +68,14 @@ static CanoStatement insert = {
 	" INSERT INTO cano._timer (owner, priority, id, run, duty, state,"
 	"	attempt, sequence, errors, due_at, waiting)"
 	" SELECT $5, $7, n.id, n.id, 'e', $14, 1,"
-	"	CASE WHEN $17 THEN 0 ELSE -1 END, 0, $18, 's' FROM new n WHERE $19",
+	"	CASE WHEN $17 THEN 0 ELSE -1 END, 0, $18, 's' FROM new n WHERE $19"
+	" UNION ALL"
+	" SELECT $5, $7, -n.id, n.id, 'd', '', 0, 0, 0, $22, 'd'"
+	" FROM new n WHERE $22 IS NOT NULL",
 	P_COUNT, {INT8ARRAYOID, JSONBARRAYOID, INT8OID, INT8OID, OIDOID, NAMEOID,
 		INT4OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID,
-		JSONBOID, TEXTOID, TEXTOID, INT4OID, BOOLOID, TIMESTAMPTZOID, BOOLOID}
+		JSONBOID, TEXTOID, TEXTOID, INT4OID, BOOLOID, TIMESTAMPTZOID, BOOLOID,
+	INT8OID, INT4OID, TIMESTAMPTZOID}
 };
 
 static void insert_runs(const CanoSubmission *submission, int n, Datum *ids,
@@ -176,5 +186,13 @@ insert_runs(const CanoSubmission *submission, int n, Datum *ids, Datum *inputs)
 	values[P_LEAVES_ROW] = BoolGetDatum(cano_fsm_leaves_row(start));
 	values[P_DUE_AT] = TimestampTzGetDatum(submission->due_at);
 	values[P_LATER] = BoolGetDatum(submission->due_at > submission->now);
+	values[P_PARENT] = Int64GetDatum(submission->parent);
+	if (submission->parent == 0)
+		nulls[P_PARENT] = 'n';
+	values[P_DEPTH] = Int32GetDatum(submission->depth);
+	values[P_DEADLINE] = TimestampTzGetDatum(TimestampTzPlusMilliseconds(submission->due_at,
+																		 definition->timeout_ms));
+	if (definition->timeout_ms == 0)
+		nulls[P_DEADLINE] = 'n';
 	(void) cano_statement_run(&insert, values, nulls, SPI_OK_INSERT);
 }

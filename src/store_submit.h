@@ -28,10 +28,14 @@ typedef struct CanoSubmission
 	const char *key;			/* or NULL */
 	Jsonb	   *headers;		/* or NULL */
 	ArrayType  *tags;			/* or NULL */
+	int64		parent;			/* the run that this is a child of, or 0 */
+	int32		depth;			/* of a child: how many runs it is under */
 } CanoSubmission;
 
 /*
- * Each of these needs an open window.
+ * Each of these needs an open window.  Where the workflow has a timeout, the
+ * runs have timers that make them due when it is over: later than the runs
+ * themselves, so that waking somebody for these is enough.
  */
 
 /*

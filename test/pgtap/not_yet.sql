@@ -1,11 +1,9 @@
 -- Definitions that this release cannot run are refused at submit, in words.
 \ir lib/start.psql
-SELECT plan(14);
+SELECT plan(6);
 
 CREATE SCHEMA t_not_yet;
 CREATE FUNCTION t_not_yet.rest() RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
-CREATE FUNCTION t_not_yet.items() RETURNS SETOF int LANGUAGE sql AS 'SELECT 1';
-CREATE FUNCTION t_not_yet.item(jsonb) RETURNS int LANGUAGE sql AS 'SELECT 1';
 
 CREATE FUNCTION pg_temp.defined(workflow text, VARIADIC parts jsonb[]) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -14,12 +12,8 @@ BEGIN
 END $$;
 CREATE TEMP TABLE flow (n serial, workflow text, word text);
 INSERT INTO flow (workflow, word) VALUES
-	(pg_temp.defined('t_not_yet.split', cano.split('s', ARRAY['t_not_yet.rest'], next => 'end')), 'split'),
-	(pg_temp.defined('t_not_yet.batch', cano.batch('s', 't_not_yet.items', 't_not_yet.item', next => 'end')), 'batch'),
-	(pg_temp.defined('t_not_yet.child', cano.child('s', 't_not_yet.other', next => 'end')), 'child'),
-	(pg_temp.defined('t_not_yet.external', cano.external('s', 'q', next => 'end')), 'external'),
 	(pg_temp.defined('t_not_yet.compensate', cano.task('s', 't_not_yet.rest', next => 'end', compensate => 't_not_yet.rest')), 'compensat'),
-	(pg_temp.defined('t_not_yet.timeout', cano.task('s', 't_not_yet.rest', next => 'end'), cano.options(timeout => '1 h')), 'timeout'),
+	(pg_temp.defined('t_not_yet.concurrency', cano.task('s', 't_not_yet.rest', next => 'end'), cano.options(concurrency => 2)), 'concurrency'),
 	(pg_temp.defined('t_not_yet.on_end', cano.task('s', 't_not_yet.rest', next => 'end'), cano.options(on_end => 't_not_yet.rest')), 'on_end');
 SELECT unnest(ARRAY[
 	throws_ok(format('SELECT cano.submit(%L)', workflow), NULL, NULL, workflow || ' is refused'),

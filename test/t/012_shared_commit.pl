@@ -22,10 +22,20 @@ sub commits
 		"SELECT count(DISTINCT xid) FROM ledger WHERE $condition");
 }
 
-my $run = submit($node, q{'three'});
+$node->safe_psql('postgres', <<'SQL');
+CREATE FUNCTION note_a() RETURNS void LANGUAGE plpgsql AS 'BEGIN PERFORM note(); END';
+CREATE FUNCTION note_b() RETURNS void LANGUAGE plpgsql AS 'BEGIN PERFORM note(); END';
+CREATE FUNCTION note_c() RETURNS void LANGUAGE plpgsql AS 'BEGIN PERFORM note(); END';
+SELECT cano.define('strangers', cano.task('a', 'note_a', next => 'b'), cano.task('b', 'note_b', next => 'c'),
+	cano.task('c', 'note_c', next => 'done'), cano.exit('done'));
+SQL
+my $run = submit($node, q{'strangers'});
 is_story($node, $run, 'a first run');
 is(commits("run = $run"), '3',
 	'a task that the worker does not know is committed alone');
+
+$run = submit($node, q{'three'});
+is_story($node, $run, 'a run of others');
 
 $run = submit($node, q{'three'});
 is_story($node, $run, 'a second run');

@@ -10,7 +10,7 @@ use lib $FindBin::RealBin;
 use CanoServer;
 use Test::More;
 
-my $node = new_server('session', "cano.enabled = off\n");
+my $node = new_server('session', "cano.enabled = off\ncano.batch_steps = 1\n");
 use_database($node, 'postgres');
 my @as_worker = (extra_params => [ '-U', 'worker' ]);
 

@@ -1,9 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * decisions.c
- *	  Where a run goes, waits and ends by what its states say.
+ *	  Where a run goes, waits and ends by what its tasks, routers, timers and
+ *	  exits say.
  *
- * Build: gcc test/unit/decisions.c src/fsm.c src/retry.c -lcmocka -lm
+ * Build: gcc test/unit/decisions.c src/fsm.c src/join.c src/retry.c -lcmocka -lm
  *
  *-------------------------------------------------------------------------
  */
@@ -362,6 +363,63 @@ a_router_may_pass_a_verdict(void **unused)
 				CANO_FAULT_VERDICT, CANO_CAT_CANCELLED);
 }
 
+/* ---- arriving ---- */
+
+static void
+arriving_is_the_attempt_that_was_to_be(void **unused)
+{
+	int			in[] = {NAP, FORK, EMPTY_FORK, LETTER, OUTSIDE};
+
+	for (int i = 0; i < 5; i++)
+	{
+		position.attempt = 3;
+		assert_int_equal(happen(in[i], CANO_ARRIVED).attempt, 3);
+		position.attempt = 1;
+		assert_int_equal(happen(in[i], CANO_ARRIVED).attempt, 1);
+		assert_false(happen(in[i], CANO_ARRIVED).entered);
+	}
+}
+
+/* ---- from outside ---- */
+
+static void
+a_run_is_called_off_wherever_it_is(void **unused)
+{
+	for (int i = 0; i < NSTATES; i++)
+	{
+		CanoDecision d;
+
+		states[i].retry = cano_retry_default(3);
+		d = happen(i, CANO_CALLED_OFF);
+		assert_ends(d, CANO_CANCELLED, CANO_FAULT_CALLED_OFF,
+					CANO_CAT_CANCELLED);
+		assert_int_equal(d.state, i);
+		assert_false(d.entered);
+		assert_false(d.cursor);
+		assert_false(d.failed_attempt);
+		assert_false(d.dead);
+	}
+}
+
+static void
+a_run_is_out_of_time_wherever_it_is(void **unused)
+{
+	for (int i = 0; i < NSTATES; i++)
+	{
+		CanoDecision d;
+
+		states[i].retry = cano_retry_default(3);
+		d = happen(i, CANO_OUT_OF_TIME);
+		assert_ends(d, CANO_FAILED, CANO_FAULT_OUT_OF_TIME,
+					CANO_CAT_WORKFLOW_TIMEOUT);
+		assert_int_equal(d.state, i);
+		assert_false(d.entered);
+		assert_false(d.cursor);
+		assert_false(d.failed_attempt);
+		assert_false(d.dead);
+	}
+}
+
 /* ---- looking up ---- */
 
 static void
@@ -407,6 +465,9 @@ main(void)
 		T(a_failed_verdict_keeps_the_effects_and_is_no_dead_letter),
 		T(a_cancelled_verdict_cancels_and_keeps_the_effects),
 		T(a_router_may_pass_a_verdict),
+		T(arriving_is_the_attempt_that_was_to_be),
+		T(a_run_is_called_off_wherever_it_is),
+		T(a_run_is_out_of_time_wherever_it_is),
 		T(states_are_found_by_name),
 	};
 

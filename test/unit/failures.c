@@ -3,7 +3,7 @@
  * failures.c
  *	  What follows from failed attempts and crashes.
  *
- * Build: gcc test/unit/failures.c src/fsm.c src/retry.c -lcmocka -lm
+ * Build: gcc test/unit/failures.c src/fsm.c src/join.c src/retry.c -lcmocka -lm
  *
  *-------------------------------------------------------------------------
  */
@@ -269,6 +269,49 @@ a_missing_argument_is_not_retried(void **unused)
 				CANO_FAILED, CANO_FAULT_TASK, CANO_CAT_MISSING_ARGUMENT);
 }
 
+static void
+a_breaker_that_refuses_fails_the_task_at_once(void **unused)
+{
+	states[PLAIN].retry = cano_retry_default(3);
+	position.max_attempts = 9;
+	for (int attempt = 1; attempt <= 9; attempt++)
+	{
+		CanoDecision d;
+
+		position.attempt = attempt;
+		d = raise_error(PLAIN, "CN006", CANO_CAT_CIRCUIT_OPEN);
+		assert_ends(d, CANO_FAILED, CANO_FAULT_TASK, CANO_CAT_CIRCUIT_OPEN);
+		assert_int_equal(d.state, PLAIN);
+		assert_false(d.keep);
+		assert_false(d.entered);
+	}
+}
+
+static void
+a_breaker_that_refuses_uses_up_no_attempts(void **unused)
+{
+	states[PLAIN].retry = cano_retry_default(1);
+	position.attempt = 2;
+	assert_ends(raise_error(PLAIN, "CN006", CANO_CAT_CIRCUIT_OPEN), CANO_FAILED,
+				CANO_FAULT_TASK, CANO_CAT_CIRCUIT_OPEN);
+	assert_ends(raise_error(LAST, "CN006", CANO_CAT_CIRCUIT_OPEN), CANO_FAILED,
+				CANO_FAULT_TASK, CANO_CAT_CIRCUIT_OPEN);
+}
+
+/* ---- attempts ---- */
+
+static void
+the_attempts_are_the_run_s_or_else_the_state_s(void **unused)
+{
+	assert_int_equal(cano_fsm_max_attempts(&states[PLAIN], &position), 1);
+	states[PLAIN].retry = cano_retry_default(3);
+	assert_int_equal(cano_fsm_max_attempts(&states[PLAIN], &position), 4);
+	assert_int_equal(cano_fsm_max_attempts(&states[LAST], &position), 1);
+	position.max_attempts = 2;
+	assert_int_equal(cano_fsm_max_attempts(&states[PLAIN], &position), 2);
+	assert_int_equal(cano_fsm_max_attempts(&states[LAST], &position), 2);
+}
+
 /* ---- crashes ---- */
 
 static void
@@ -335,6 +378,9 @@ main(void)
 		T(panics_are_never_retried),
 		T(neighbours_of_the_panic_codes_are_retried),
 		T(a_missing_argument_is_not_retried),
+		T(a_breaker_that_refuses_fails_the_task_at_once),
+		T(a_breaker_that_refuses_uses_up_no_attempts),
+		T(the_attempts_are_the_run_s_or_else_the_state_s),
 		T(a_crash_consumes_no_attempt),
 		T(crashing_too_often_poisons_the_run),
 		T(attempts_left_do_not_save_a_poisoned_run),

@@ -3,7 +3,7 @@
  * loops.c
  *	  States that are called again within one visit: stepped and poll.
  *
- * Build: gcc test/unit/loops.c src/fsm.c src/retry.c -lcmocka -lm
+ * Build: gcc test/unit/loops.c src/fsm.c src/join.c src/retry.c -lcmocka -lm
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * retry_delays.c
  *	  How long a run waits between two attempts.
  *
- * Build: gcc test/unit/retry_delays.c src/fsm.c src/retry.c -lcmocka -lm
+ * Build: gcc test/unit/retry_delays.c src/fsm.c src/join.c src/retry.c -lcmocka -lm
  *
  *-------------------------------------------------------------------------
  */
@@ -59,10 +59,9 @@ attempts_of(CanoRetry retry)
 		.retry = retry,
 		.calls = true
 	};
-	CanoModel	model = {.nstates = 1, .states = &state};
 	CanoPosition position = {.attempt = 1};
 
-	return cano_fsm_max_attempts(&model, &position);
+	return cano_fsm_max_attempts(&state, &position);
 }
 
 static void

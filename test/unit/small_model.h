@@ -23,12 +23,15 @@
 enum
 {
 	PLAIN, STRICT, LAST, FREE, ROUTE, FREE_ROUTE, NAP, ASKED_NAP, LOOP, ASK,
-	DONE, BROKEN, CALLED_OFF, NSTATES
+	FORK, EMPTY_FORK, BULK, LETTER, SUB, OUTSIDE, DONE, BROKEN, CALLED_OFF,
+	NSTATES
 };
 
 static const int strict_targets[] = {PLAIN, DONE, LAST};
 static const int route_targets[] = {PLAIN, ROUTE};
 
+static CanoState branches[3];
+static CanoState item;
 static CanoState states[NSTATES];
 static CanoModel model = {.nstates = NSTATES, .start = PLAIN, .states = states};
 static CanoPosition position;
@@ -40,13 +43,28 @@ state(int index, const char *name, CanoKind kind, int next)
 		.name = name,
 		.kind = kind,
 		.next = next,
+		.on_timeout = CANO_NO_STATE,
+		.on_failure = CANO_NO_STATE,
 		.anywhere = true,
 		.retry = cano_retry_none(),
 		.calls = kind == CANO_KIND_TASK || kind == CANO_KIND_ROUTER ||
-			kind == CANO_KIND_STEPPED || kind == CANO_KIND_POLL
+			kind == CANO_KIND_STEPPED || kind == CANO_KIND_POLL ||
+			kind == CANO_KIND_BATCH
 	};
 
 	states[index] = it;
+}
+
+/* What a branch or an item is to the core. */
+static inline CanoState
+part(const char *name, CanoKind kind)
+{
+	return (CanoState)
+	{
+		.name = name,.kind = kind,.next = CANO_NO_STATE,
+			.on_timeout = CANO_NO_STATE,.on_failure = CANO_NO_STATE,
+			.retry = cano_retry_none(),.calls = true
+	};
 }
 
 static inline int
@@ -70,6 +88,20 @@ setup(void **unused)
 	state(LOOP, "loop", CANO_KIND_STEPPED, LAST);
 	state(ASK, "ask", CANO_KIND_POLL, LAST);
 	states[ASK].max_errors = 2;
+	for (int i = 0; i < 3; i++)
+		branches[i] = part("fork", CANO_KIND_TASK);
+	state(FORK, "fork", CANO_KIND_SPLIT, LAST);
+	states[FORK].nparts = 3;
+	states[FORK].parts = branches;
+	state(EMPTY_FORK, "empty fork", CANO_KIND_SPLIT, LAST);
+	item = part("bulk", CANO_KIND_BATCH);
+	state(BULK, "bulk", CANO_KIND_BATCH, LAST);
+	states[BULK].nparts = 1;
+	states[BULK].parts = &item;
+	states[BULK].join.strategy = CANO_JOIN_QUORUM;
+	state(LETTER, "letter", CANO_KIND_RECEIVE, LAST);
+	state(SUB, "sub", CANO_KIND_CHILD, LAST);
+	state(OUTSIDE, "outside", CANO_KIND_EXTERNAL, LAST);
 	state(DONE, "done", CANO_KIND_EXIT, CANO_NO_STATE);
 	state(BROKEN, "broken", CANO_KIND_EXIT, CANO_NO_STATE);
 	states[BROKEN].ending = CANO_FAILED;
@@ -142,6 +174,33 @@ crash(int in, int crashes)
 				  });
 }
 
+/* So many of a state's branches or items have ended, and there are no more. */
+static inline CanoDecision
+joined(int in, CanoTally tally)
+{
+	return decide(in, (CanoEvent)
+				  {
+					  .what = CANO_JOINED,.tally = tally
+				  });
+}
+
+/* What a branch or an item does. */
+static inline CanoDecision
+decide_part(const CanoState *of, CanoEvent event)
+{
+	return cano_fsm_decide_part(of, &position, &event);
+}
+
+static inline CanoDecision
+part_error(const CanoState *of, const char *sqlstate, CanoCategory category)
+{
+	return decide_part(of, (CanoEvent)
+					   {
+						   .what = CANO_ATTEMPT_FAILED,.sqlstate = sqlstate,
+						   .category = category
+					   });
+}
+
 #define assert_goes(d, to) do { \
 	CanoDecision d_ = (d); \
 	assert_int_equal(d_.verb, CANO_GO); \
@@ -150,6 +209,19 @@ crash(int in, int crashes)
 	assert_int_equal(d_.attempt, 1); \
 	assert_true(d_.keep); \
 	assert_false(d_.failed_attempt); \
+} while (0)
+
+/* It waits in that state, from now on, until a time that the state gives. */
+#define assert_waits(d, in, for_what) do { \
+	CanoDecision d_ = (d); \
+	assert_int_equal(d_.verb, CANO_WAIT); \
+	assert_int_equal(d_.state, (in)); \
+	assert_int_equal(d_.duty, CANO_DUTY_WAKE); \
+	assert_int_equal(d_.waiting, (for_what)); \
+	assert_true(d_.own_time); \
+	assert_true(d_.keep); \
+	assert_false(d_.failed_attempt); \
+	assert_false(d_.cursor); \
 } while (0)
 
 #define assert_ends(d, how, why, cat) do { \

@@ -1,0 +1,606 @@
+/*-------------------------------------------------------------------------
+ *
+ * drive.c
+ *	  Drive claimed jobs on, as far as their transaction may go.
+ *
+ * A run whose next state is ready is driven on in memory, and so is a lane to
+ * the next branch or item; only what is left at the end becomes a row.  Steps
+ * share a transaction while nobody can tell: while the work of earlier steps
+ * is held, no task is started that may take long, and one that would wait for
+ * a lock is undone, the transaction committed, and the task run again with
+ * nothing held.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "blame.h"
+#include "child.h"
+#include "debug.h"
+#include "drive.h"
+#include "error.h"
+#include "external.h"
+#include "fan.h"
+#include "fault.h"
+#include "guc.h"
+#include "json.h"
+#include "pace.h"
+#include "shmem.h"
+#include "step.h"
+#include "stop.h"
+#include "store_signal.h"
+#include "window.h"
+
+/* A fan so wide is enough for one transaction. */
+#define WIDE	64
+
+static bool look(CanoDrive *drive, CanoRun *run);
+static void load(CanoDrive *drive, CanoRun *run);
+static void drive_run(CanoDrive *drive, CanoRun *run);
+static void drive_lane(CanoDrive *drive, CanoRun *lane);
+static bool is_cancelled(CanoDrive *drive, CanoRun *lane);
+static bool next_branch(CanoDrive *drive, CanoRun *lane);
+static bool take_step(CanoDrive *drive, CanoRun *run, CanoStep *step);
+static bool woken_early(CanoDrive *drive, CanoRun *run);
+static bool close_fan(CanoDrive *drive, CanoRun *run);
+static bool receive(CanoDrive *drive, CanoRun *run);
+static void put_back(CanoDrive *drive, CanoRun *run);
+static bool must_stop(CanoDrive *drive, const CanoRun *run);
+static void record_attempt(CanoDrive *drive, CanoRun *run, const CanoStep *step);
+static bool follow(CanoDrive *drive, CanoRun *run, const CanoStep *step);
+static bool follow_branch(CanoDrive *drive, CanoRun *lane, const CanoStep *step);
+static void wait(CanoDrive *drive, CanoRun *run, const CanoStep *step);
+static void enter_state(CanoDrive *drive, CanoRun *run, const CanoStep *step);
+static TimestampTz due_at(const CanoDrive *drive, const CanoRun *run,
+						  const CanoStep *step);
+static TimestampTz own_time(const CanoDrive *drive, const CanoRun *run,
+							const CanoStep *step);
+static void end_run(CanoDrive *drive, CanoRun *run, const CanoStep *step);
+static void log_end(const CanoRun *run, const Jsonb *error);
+static bool is_foreign(const CanoRun *run);
+
+void
+cano_drive(CanoDrive *drive, CanoRun *run)
+{
+	drive->settlement.now = cano_now();
+	if (look(drive, run) || run->ended)
+	{
+		drive->steps++;
+		return;
+	}
+	if (is_foreign(run))
+	{
+		cano_settle_timer(&drive->settlement, run, DT_NOEND, CANO_WAIT_ORIGIN);
+		return;
+	}
+	load(drive, run);
+	if (run->branch != CANO_NO_BRANCH)
+		drive_lane(drive, run);
+	else
+		drive_run(drive, run);
+}
+
+/*
+ * Jobs that only ask for a look at their run, which the settling gives it.
+ */
+static bool
+look(CanoDrive *drive, CanoRun *run)
+{
+	switch (run->duty)
+	{
+		case CANO_DUTY_NOTICE:
+			cano_settle_listener(&drive->settlement, run->id);
+			return true;
+		case CANO_DUTY_STOP:
+		case CANO_DUTY_DEADLINE:
+			cano_stop_settle(&drive->settlement, run);
+			return true;
+		case CANO_DUTY_LEASE:
+			cano_external_settle_lease(&drive->settlement, run);
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * The runs of a copy (a restored dump, a subscriber) wait for somebody to
+ * adopt them: the original may still be running them.
+ */
+static bool
+is_foreign(const CanoRun *run)
+{
+	return run->origin != (int64) GetSystemIdentifier();
+}
+
+static void
+load(CanoDrive *drive, CanoRun *run)
+{
+	run->definition = cano_definition_get(run->definition_id);
+	MemoryContextSwitchTo(drive->context);
+	run->state = cano_fsm_state(&run->definition->model, run->state_name);
+	if (run->state == CANO_NO_STATE)
+		elog(ERROR, "run " INT64_FORMAT " is in state \"%s\", which does not exist",
+			 run->id, run->state_name);
+	if (run->fan != NULL)
+	{
+		run->fan->join = &run->definition->model.states[run->state].join;
+		run->fan->priority = run->priority;
+	}
+}
+
+/*
+ * Drive a run on until it ends, waits, or this transaction has had enough.
+ */
+static void
+drive_run(CanoDrive *drive, CanoRun *run)
+{
+	CanoStep	step;
+
+	if (woken_early(drive, run) || close_fan(drive, run))
+	{
+		drive->steps++;
+		return;
+	}
+	for (;;)
+	{
+		if (must_stop(drive, run))
+		{
+			put_back(drive, run);
+			return;
+		}
+		if (!receive(drive, run))
+		{
+			drive->steps++;
+			return;
+		}
+		if (run->duty == CANO_DUTY_JOIN)
+			cano_fan_results(run, drive->context);
+		else if (run->duty == CANO_DUTY_CHILD)
+			cano_child_load(run, drive->context);
+
+		if (!take_step(drive, run, &step) || !follow(drive, run, &step))
+			return;
+	}
+}
+
+/*
+ * The same with a lane, from branch to branch.
+ */
+static void
+drive_lane(CanoDrive *drive, CanoRun *lane)
+{
+	CanoStep	step;
+
+	for (;;)
+	{
+		if (is_cancelled(drive, lane))
+			return;
+		if (must_stop(drive, lane))
+		{
+			put_back(drive, lane);
+			return;
+		}
+		if (!take_step(drive, lane, &step))
+			return;
+		if (!follow_branch(drive, lane, &step))
+			return;
+	}
+}
+
+/*
+ * Is there no more to be done for this lane's fan?  Then the lane ends, and
+ * the run itself is told by somebody else: who closed the fan, or asked the
+ * run to stop.
+ */
+static bool
+is_cancelled(CanoDrive *drive, CanoRun *lane)
+{
+	TimestampTz now = cano_now();
+
+	if (lane->fan->closed == CANO_OPEN && !lane->fan->over &&
+		!lane->stop && now < cano_run_deadline(lane))
+	{
+		if (now < lane->fan->due_at)
+			return false;
+		cano_fan_close(&drive->settlement, lane->fan, CANO_CLOSED_TIMEOUT);
+	}
+	drive->steps++;
+	cano_settle_lane_end(&drive->settlement, lane);
+	return true;
+}
+
+/*
+ * One step of whatever is at hand.  False if it was undone, and dealt with.
+ */
+static bool
+take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
+{
+	run->shares = drive->steps > 0 || drive->nruns > 1;
+	cano_step_run(run, drive->steps > 0, cano_blame_take(run), step);
+	MemoryContextSwitchTo(drive->context);
+	drive->settlement.now = step->ended_at;
+	if (step->fan_late)
+	{
+		cano_fan_close(&drive->settlement, run->fan, CANO_CLOSED_TIMEOUT);
+		drive->steps++;
+		return false;
+	}
+	if (step->interrupted || step->separate)
+	{
+		drive->stop = true;
+		put_back(drive, run);
+		if (step->separate)
+		{
+			drive->slow = true;
+			cano_blame_separate(run);
+		}
+		return false;
+	}
+
+	drive->steps++;
+	drive->all_async &= run->definition->async;
+	if (run->started_at == DT_NOBEGIN)
+		run->started_at = step->started_at;
+	cano_pace_note(run, (step->ended_at - step->started_at) / 1000.0);
+	drive->stop |= step->last;
+	if (step->decision.failed_attempt)
+		record_attempt(drive, run, step);
+	return true;
+}
+
+/*
+ * Who waits for others and is woken before its time (by an adoption, say)
+ * goes on waiting.
+ */
+static bool
+woken_early(CanoDrive *drive, CanoRun *run)
+{
+	const CanoState *state = cano_run_state(run);
+	TimestampTz due = DT_NOEND;
+	CanoWaiting waiting;
+
+	if (run->duty != CANO_DUTY_WAKE || run->stop ||
+		drive->settlement.now >= cano_run_deadline(run))
+		return false;
+	if (run->fan != NULL)
+	{
+		if (run->fan->closed != CANO_OPEN)
+			return false;
+		due = run->fan->due_at;
+		waiting = state->kind == CANO_KIND_SPLIT ? CANO_WAIT_BRANCHES :
+			CANO_WAIT_ITEMS;
+	}
+	else if (state->kind == CANO_KIND_CHILD)
+		waiting = CANO_WAIT_CHILD;
+	else
+		return false;
+	if (drive->settlement.now >= due)
+		return false;
+	cano_settle_timer(&drive->settlement, run, due, waiting);
+	cano_settle_listener(&drive->settlement, run->id);
+	return true;
+}
+
+/*
+ * The holder of a fan is woken by the fan's timeout, or because the fan is
+ * closed.  True if it must look again when the closing is settled.
+ */
+static bool
+close_fan(CanoDrive *drive, CanoRun *run)
+{
+	if (run->duty != CANO_DUTY_WAKE || run->fan == NULL || run->stop ||
+		drive->settlement.now >= cano_run_deadline(run))
+		return false;
+	run->duty = CANO_DUTY_JOIN;
+	if (run->fan->closed != CANO_OPEN)
+		return false;
+	cano_fan_close(&drive->settlement, run->fan, CANO_CLOSED_TIMEOUT);
+	put_back(drive, run);
+	return true;
+}
+
+/*
+ * Take the signal or the answer that the run waited for.  False if it waits
+ * again.
+ */
+static bool
+receive(CanoDrive *drive, CanoRun *run)
+{
+	CanoWindow	window;
+
+	if (cano_run_state(run)->kind == CANO_KIND_EXTERNAL)
+		return run->duty == CANO_DUTY_ENTER ||
+			cano_external_receive(&drive->settlement, run, drive->context);
+	if (run->duty != CANO_DUTY_SIGNAL)
+		return true;
+	cano_window_open(&window);
+	if (!cano_store_take_signal(run->id, cano_run_extra(run)->signal,
+								drive->context, &run->signal))
+		run->duty = CANO_DUTY_ENTER;
+	cano_window_close(&window);
+	MemoryContextSwitchTo(drive->context);
+	return true;
+}
+
+/*
+ * Leave the rest to another transaction.
+ */
+static void
+put_back(CanoDrive *drive, CanoRun *run)
+{
+	CanoPlace	place = {run->priority, run->job};
+
+	drive->put_back++;
+	cano_settle_job(&drive->settlement, run);
+	if (run->branch != CANO_NO_BRANCH)
+		cano_fan_mark(&drive->settlement, run);
+	cano_wake_at_commit(drive->settlement.owner, drive->settlement.now, place);
+}
+
+/*
+ * Has the transaction had enough, or would this run's next task spoil it?
+ */
+static bool
+must_stop(CanoDrive *drive, const CanoRun *run)
+{
+	if (drive->stop)
+		return true;
+	if (drive->steps == 0 && drive->nruns == 1)
+		return false;			/* whatever it is, it runs alone */
+
+	if ((drive->steps > 0 && drive->one_by_one) ||
+		drive->steps >= cano_batch_steps ||
+		(drive->max_steps > 0 && drive->steps >= drive->max_steps) ||
+		cano_drive_elapsed_ms(drive->started) >= cano_batch_time)
+		drive->stop = true;
+	else if (cano_pace_may_exceed(run, cano_batch_time) || run->crashes > 0 ||
+			 cano_blame_is_separate(run))
+		drive->stop = drive->slow = true;
+	return drive->stop;
+}
+
+static void
+record_attempt(CanoDrive *drive, CanoRun *run, const CanoStep *step)
+{
+	const CanoFunctionName *function = cano_run_function(run);
+	CanoAttempt attempt = {
+		.state = run->state_name,
+		.task = function ? function->name : NULL,
+		.branch = run->branch,
+		.attempt = run->attempt,
+		.started_at = step->started_at,
+		.ended_at = step->ended_at,
+		.error = cano_fault_attempt(run, step)
+	};
+
+	cano_settle_attempt(&drive->settlement, run, &attempt);
+}
+
+/*
+ * Do what the core decided.  True if the run is ready for another step.
+ */
+static bool
+follow(CanoDrive *drive, CanoRun *run, const CanoStep *step)
+{
+	const CanoDecision *decision = &step->decision;
+
+	if (decision->keep)
+		run->data = step->data;
+	if (decision->verb == CANO_END)
+	{
+		end_run(drive, run, step);
+		return false;
+	}
+	enter_state(drive, run, step);
+	if (decision->entered)
+		cano_settle_entry(&drive->settlement, run);
+	else if (decision->cursor)
+		cano_settle_cursor(&drive->settlement, run);
+	if (decision->verb == CANO_WAIT)
+	{
+		wait(drive, run, step);
+		return false;
+	}
+	return true;
+}
+
+/*
+ * The same for a branch or item.  True if the lane is ready for another step,
+ * of that or of the next one.
+ */
+static bool
+follow_branch(CanoDrive *drive, CanoRun *lane, const CanoStep *step)
+{
+	const CanoDecision *decision = &step->decision;
+	CanoPart	part = {
+		.branch = lane->branch,
+		.attempt = lane->attempt,
+		.succeeded = decision->ending == CANO_COMPLETED,
+		.output = step->said.output
+	};
+
+	if (decision->verb != CANO_END)
+	{
+		lane->attempt = decision->attempt;
+		if (decision->verb == CANO_GO)
+			return true;
+		wait(drive, lane, step);
+		return false;
+	}
+	if (decision->ending == CANO_CANCELLED)
+		part.closes = CANO_CLOSED_CANCELS;
+	else if (decision->breaks)
+		part.closes = CANO_CLOSED_PANIC;
+	if (!part.succeeded)
+	{
+		part.error = cano_fault_end(lane, step);
+		part.output = NULL;
+	}
+	cano_fan_ended(&drive->settlement, lane, &part);
+	if (decision->fault == CANO_FAULT_POISONED)
+		cano_settle_lane_end(&drive->settlement, lane);
+	return next_branch(drive, lane);
+}
+
+/*
+ * Whoever crashed the server is careful for the rest of his way: an item a
+ * transaction, so that it is known which one crashes.
+ */
+static bool
+next_branch(CanoDrive *drive, CanoRun *lane)
+{
+	if (!cano_fan_next(lane, drive->one_by_one || lane->crashes > 0,
+					   drive->context))
+	{
+		cano_settle_lane_end(&drive->settlement, lane);
+		return false;
+	}
+	lane->attempt = 1;
+	lane->errors = 0;
+	return true;
+}
+
+/*
+ * Wait for a time, or for others.
+ */
+static void
+wait(CanoDrive *drive, CanoRun *run, const CanoStep *step)
+{
+	TimestampTz due = due_at(drive, run, step);
+	CanoPlace	place = CANO_NO_PLACE;
+
+	if (step->decision.fans_out)
+	{
+		place = cano_fan_open(&drive->settlement, run, due, step->said.nitems,
+							  step->said.items);
+		drive->stop |= run->fan->tally.total > WIDE;
+		cano_wake_at_commit(drive->settlement.owner, drive->settlement.now,
+							place);
+	}
+	else
+		cano_settle_timer(&drive->settlement, run, due, step->decision.waiting);
+
+	if (run->branch != CANO_NO_BRANCH)
+		cano_fan_mark(&drive->settlement, run);
+	else if (step->decision.waiting == CANO_WAIT_EXTERNAL)
+		cano_external_offer(&drive->settlement, run);
+	cano_wake_at_commit(drive->settlement.owner, due, CANO_NO_PLACE);
+}
+
+/*
+ * What belongs to one visit of a state ends with the visit, what belongs to
+ * one attempt with the attempt.
+ */
+static void
+enter_state(CanoDrive *drive, CanoRun *run, const CanoStep *step)
+{
+	const CanoDecision *decision = &step->decision;
+	bool		moved = decision->entered || decision->state != run->state;
+
+	if (moved)
+		run->cursor = NULL;
+	else if (decision->cursor)
+		run->cursor = step->said.cursor;
+	if (moved || decision->attempt != run->attempt)
+		run->since = DT_NOBEGIN;
+	if (run->since == DT_NOBEGIN &&
+		(decision->waiting == CANO_WAIT_POLL ||
+		 step->said.what == CANO_SAID_ITEMS))
+		run->since = step->started_at;
+	else if (decision->waiting == CANO_WAIT_EXTERNAL)
+		run->since = drive->settlement.now;
+	run->errors = decision->errors;
+	run->state = decision->state;
+	run->state_name = run->definition->model.states[decision->state].name;
+	run->duty = decision->duty;
+	run->attempt = decision->attempt;
+	run->fan = NULL;
+}
+
+static TimestampTz
+due_at(const CanoDrive *drive, const CanoRun *run, const CanoStep *step)
+{
+	int64		timeout = cano_run_extra(run)->timeout_ms;
+	TimestampTz due = drive->settlement.now + step->decision.delay_us;
+
+	if (step->decision.own_time)
+		return own_time(drive, run, step);
+	if (step->decision.waiting == CANO_WAIT_POLL && timeout > 0)
+		due = Min(due, TimestampTzPlusMilliseconds(run->since, timeout));
+	return due;
+}
+
+static TimestampTz
+own_time(const CanoDrive *drive, const CanoRun *run, const CanoStep *step)
+{
+	const CanoStateExtra *extra = cano_run_extra(run);
+	TimestampTz now = drive->settlement.now;
+
+	if (step->said.what == CANO_SAID_UNTIL)
+		return step->said.until;
+	if (step->decision.waiting == CANO_WAIT_TIMER)
+		return extra->delay == NULL ? extra->until :
+			DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+													TimestampTzGetDatum(now),
+													IntervalPGetDatum(extra->delay)));
+	if (extra->timeout_ms == 0)
+		return DT_NOEND;
+	return TimestampTzPlusMilliseconds(run->since == DT_NOBEGIN ? now :
+									   run->since, extra->timeout_ms);
+}
+
+static void
+end_run(CanoDrive *drive, CanoRun *run, const CanoStep *step)
+{
+	const CanoDecision *decision = &step->decision;
+	CanoRunEnd	end = {
+		.ending = decision->ending,
+		.state = run->definition->model.states[decision->state].name,
+		.error = cano_fault_end(run, step),
+		.dead = decision->dead
+	};
+
+	if (decision->fault == CANO_FAULT_CALLED_OFF)
+		end.cancel_reason = run->stop_reason;
+	else if (step->said.what == CANO_SAID_CANCELLED && step->said.reason)
+		end.cancel_reason = cano_error_text(step->said.reason);
+	if (end.error != NULL)
+		log_end(run, end.error);
+	if (run->fan != NULL && run->fan->closed == CANO_OPEN)
+		cano_fan_close(&drive->settlement, run->fan, CANO_CLOSED_STOPPED);
+	if (cano_run_state(run)->kind == CANO_KIND_EXTERNAL && run->reply == NULL)
+		cano_external_withdraw(&drive->settlement, run);
+	if (decision->entered)
+	{
+		enter_state(drive, run, step);
+		cano_settle_entry(&drive->settlement, run);
+	}
+	cano_settle_end(&drive->settlement, run, &end);
+	cano_stop_settle_end(&drive->settlement, run);
+	cano_wake_waiters_at_commit(run->id);
+}
+
+static void
+log_end(const CanoRun *run, const Jsonb *error)
+{
+	ereport(cano_log_level,
+			(errmsg("run " INT64_FORMAT " of workflow \"%s\" ended in state \"%s\": %s",
+					run->id, run->definition->workflow, run->state_name,
+					cano_json_get_text(error, "message")),
+			 errhidestmt(true), errhidecontext(true)));
+}
+
+double
+cano_drive_elapsed_ms(instr_time since)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, since);
+	return INSTR_TIME_GET_MILLISEC(now);
+}

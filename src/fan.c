@@ -1,0 +1,368 @@
+/*-------------------------------------------------------------------------
+ *
+ * fan.c
+ *	  Branches of splits and items of batches: begun, counted, joined.
+ *
+ * Branches end in many workers at once.  Each worker adds what ended in its
+ * batch to the fan's row, under that row's lock and as the last thing before
+ * its commit; the one that makes the join complete closes the fan and sends
+ * the holder on.  What a worker did for a fan that turns out to be closed
+ * must not be: its batch is rolled back, and the jobs of that fan are dropped
+ * when they come up again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/memutils.h"
+
+#include "fan.h"
+#include "json.h"
+#include "shmem.h"
+#include "store_fan.h"
+#include "window.h"
+
+/* The most branches that a lane takes at once. */
+#define MAX_TAKEN	64
+
+/* Sets these locks apart from those of pg_advisory_lock(). */
+#define LOCK_CLASS	0xCA0
+
+static int	nlanes(const CanoRun *run, int total);
+static void take(CanoFan *fan, int behind, int limit, MemoryContext context);
+static bool lock_branch(int64 fan, int branch, bool take);
+static int	appetite(const CanoRun *lane, bool alone);
+static void judge(CanoFan *fan, CanoClosed closes);
+static bool settle_one(CanoFans *fans, CanoFan *fan);
+static int	compare_ids(const void *a, const void *b);
+
+CanoPlace
+cano_fan_open(CanoSettlement *settlement, CanoRun *run, TimestampTz due_at,
+			  int nitems, Jsonb **items)
+{
+	const CanoState *state = &run->definition->model.states[run->state];
+	CanoFan    *fan = cano_store_fan_add(settlement->fans, cano_store_new_id());
+	MemoryContext context = CurrentMemoryContext;
+	CanoPlace	first;
+	CanoWindow	window;
+	int			lanes;
+	int64	   *jobs;
+
+	fan->run = run->id;
+	fan->priority = run->priority;
+	fan->join = &state->join;
+	fan->tally.total = items ? nitems : state->nparts;
+	fan->due_at = due_at;
+	fan->signal = run->signal;
+	fan->data = run->data == run->input ? NULL : run->data;
+	run->fan = fan;
+
+	/* Whoever waits has a new place in the queue. */
+	cano_settle_timer(settlement, run, due_at, items ? CANO_WAIT_ITEMS :
+					  CANO_WAIT_BRANCHES);
+	fan->holder = run->job;
+
+	lanes = nlanes(run, fan->tally.total);
+	jobs = palloc(sizeof(int64) * lanes);
+	for (int i = 0; i < lanes; i++)
+	{
+		CanoRun		lane = *run;
+
+		jobs[i] = lane.job = cano_store_new_id();
+		lane.duty = CANO_DUTY_PART;
+		lane.branch = i;
+		lane.attempt = 1;
+		lane.errors = 0;
+		lane.since = DT_NOBEGIN;
+		lane.cursor = NULL;
+		lane.entry = -1;
+		cano_settle_job(settlement, &lane);
+	}
+	cano_window_open(&window);
+	cano_store_fan(fan, run->state_name, lanes, jobs, items);
+	cano_window_close(&window);
+	MemoryContextSwitchTo(context);
+	first.priority = run->priority;
+	first.id = jobs[0];
+	return first;
+}
+
+static int
+nlanes(const CanoRun *run, int total)
+{
+	int			lanes = run->definition->extra[run->state].lanes;
+
+	return lanes > 0 ? Min(lanes, total) : total;
+}
+
+void
+cano_fan_mark(CanoSettlement *settlement, const CanoRun *lane)
+{
+	CanoPart	part = {.branch = lane->branch,.attempt = lane->attempt};
+
+	lane->fan->touched = true;
+	cano_store_mark(&settlement->fans->marks, lane->fan->id, &part, 'b',
+					lane->job, -1);
+}
+
+void
+cano_fan_ended(CanoSettlement *settlement, const CanoRun *lane,
+			   const CanoPart *part)
+{
+	CanoFan    *fan = lane->fan;
+
+	if (fan->nended == fan->capacity)
+	{
+		fan->capacity = Max(fan->capacity * 2, 8);
+		fan->ended = fan->ended == NULL ?
+			palloc(sizeof(CanoPart) * fan->capacity) :
+			repalloc(fan->ended, sizeof(CanoPart) * fan->capacity);
+	}
+	fan->ended[fan->nended++] = *part;
+	fan->touched = true;
+	if (part->succeeded)
+		fan->tally.succeeded++;
+	else
+		fan->tally.failed++;
+	judge(fan, part->closes);
+}
+
+/*
+ * What this batch knows is the table as of its claim and its own doing.
+ */
+static void
+judge(CanoFan *fan, CanoClosed closes)
+{
+	if (closes != CANO_OPEN ||
+		cano_join_judge(fan->join, &fan->tally) != CANO_JOIN_OPEN)
+		fan->over = true;
+}
+
+void
+cano_fan_close(CanoSettlement *settlement, CanoFan *fan, CanoClosed why)
+{
+	fan->touched = true;
+	fan->over = true;
+	fan->closing = why;
+}
+
+bool
+cano_fan_next(CanoRun *lane, bool alone, MemoryContext context)
+{
+	CanoFan    *fan = lane->fan;
+
+	if (fan->over || fan->tally.total == nlanes(lane, fan->tally.total))
+		return false;
+	if (fan->next_taken == fan->ntaken)
+	{
+		CanoWindow	window;
+
+		cano_window_open(&window);
+		take(fan, lane->branch, appetite(lane, alone), context);
+		cano_window_close(&window);
+		if (fan->ntaken == 0)
+			return false;
+	}
+	lane->branch = fan->taken[fan->next_taken].branch;
+	lane->item = fan->taken[fan->next_taken].input;
+	fan->next_taken++;
+	return true;
+}
+
+/*
+ * Take branches that stand behind that one, until the end of the transaction:
+ * what was taken and not done is free again then.  Not by locks on the rows:
+ * a row that was changed meanwhile is locked before it is found to be of no
+ * use, and its lane, which holds the fan, would wait for whoever did so, who
+ * waits for the fan.
+ */
+static void
+take(CanoFan *fan, int behind, int limit, MemoryContext context)
+{
+	CanoTaken  *found = MemoryContextAlloc(context, sizeof(CanoTaken) * limit);
+	int			nfound;
+
+	fan->ntaken = fan->next_taken = 0;
+	fan->taken = found;
+	behind = Max(behind, fan->last_taken);
+	do
+	{
+		CanoTaken  *batch = MemoryContextAlloc(context,
+											   sizeof(CanoTaken) * MAX_TAKEN);
+
+		nfound = cano_store_find_unbegun(fan->id, behind, MAX_TAKEN, batch,
+										 context);
+		for (int i = 0; i < nfound && fan->ntaken < limit; i++)
+		{
+			behind = batch[i].branch;
+			if (lock_branch(fan->id, behind, true))
+			{
+				if (cano_store_is_unbegun(fan->id, behind))
+					fan->taken[fan->ntaken++] = batch[i];
+				else
+					(void) lock_branch(fan->id, behind, false);
+			}
+		}
+	} while (nfound == MAX_TAKEN && fan->ntaken < limit);
+	fan->last_taken = behind;
+}
+
+/*
+ * A lock that nothing in SQL can ask for.  Who gets it sees what its last
+ * holder committed.
+ */
+static bool
+lock_branch(int64 fan, int branch, bool take)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) fan, (uint32) branch,
+						 LOCK_CLASS);
+	if (!take)
+		return LockRelease(&tag, ExclusiveLock, false);
+	return LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_OK;
+}
+
+/*
+ * How many to take at once.  What one lane has taken, the others pass by: so
+ * the less is left, the less it takes, and never more than the one that it
+ * might have to wait with.
+ */
+static int
+appetite(const CanoRun *lane, bool alone)
+{
+	int			lanes = nlanes(lane, lane->fan->tally.total);
+	int			left = lane->fan->tally.total - lane->branch - 1;
+
+	if (alone)
+		return 1;
+	if (lanes == 1)
+		return MAX_TAKEN;
+	if (cano_run_state(lane)->retry.policy != CANO_RETRY_NONE)
+		return 1;
+	return Max(Min(left / (2 * lanes), MAX_TAKEN), 1);
+}
+
+CanoPlace
+cano_fan_settle(CanoSettlement *settlement)
+{
+	CanoFans   *fans = settlement->fans;
+	CanoFan   **touched = palloc(sizeof(CanoFan *) * Max(fans->nfans, 1));
+	CanoPlace	first = CANO_NO_PLACE;
+	int			n = 0;
+
+	for (int i = 0; i < fans->nfans; i++)
+		if (fans->fans[i]->touched)
+			touched[n++] = fans->fans[i];
+	if (n == 0)
+		return first;
+
+	qsort(touched, n, sizeof(CanoFan *), compare_ids);
+	cano_store_lock_fans(n, touched);
+	for (int i = 0; i < n; i++)
+		if (!settle_one(fans, touched[i]))
+		{
+			fans->overtaken = true;
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("branches of run " INT64_FORMAT " were cancelled meanwhile",
+							touched[i]->run)));
+		}
+	cano_store_tallies(n, touched);
+	cano_store_marks(&fans->marks);
+
+	for (int i = 0; i < n; i++)
+	{
+		CanoFan    *fan = touched[i];
+
+		if (fan->closing == CANO_OPEN)
+			continue;
+		first = cano_place_min(first, cano_store_join(fan));
+		if (fan->tally.succeeded + fan->tally.failed < fan->tally.total)
+		{
+			cano_store_drop_lanes(fan, settlement->owner);
+			cano_stop_at_commit(fan->run, fan->id);
+		}
+	}
+	return first;
+}
+
+/*
+ * Add this batch's part to what the table says now.  False when something of
+ * it comes too late.  Leaves "closing" set if the fan is to be closed.
+ */
+static bool
+settle_one(CanoFans *fans, CanoFan *fan)
+{
+	CanoClosed	closing = CANO_OPEN;
+
+	if (fan->closed != CANO_OPEN)
+	{
+		bool		harmless = fan->nended == 0 && fan->closing != CANO_OPEN;
+
+		fan->closing = CANO_OPEN;
+		return harmless;
+	}
+	for (int i = 0; i < fan->nended; i++)
+	{
+		const CanoPart *part = &fan->ended[i];
+
+		if (closing != CANO_OPEN)
+			return false;
+		if (part->succeeded)
+			fan->tally.succeeded++;
+		else
+			fan->tally.failed++;
+		if (part->closes != CANO_OPEN)
+		{
+			closing = part->closes;
+			fan->verdict = part->error;
+		}
+		else if (cano_join_judge(fan->join, &fan->tally) != CANO_JOIN_OPEN)
+			closing = CANO_CLOSED_JOINED;
+		cano_store_mark(&fans->marks, fan->id, part,
+						part->succeeded ? 'c' : 'f', 0,
+						fan->tally.succeeded + fan->tally.failed);
+	}
+	if (closing == CANO_OPEN)
+		closing = fan->closing;
+	fan->closing = closing;
+	return true;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64		id_a = (*(CanoFan *const *) a)->id;
+	int64		id_b = (*(CanoFan *const *) b)->id;
+
+	return id_a < id_b ? -1 : id_a > id_b;
+}
+
+/*
+ * A state without branches or items has no fan.
+ */
+void
+cano_fan_results(CanoRun *run, MemoryContext context)
+{
+	bool		items = run->definition->model.states[run->state].kind ==
+		CANO_KIND_BATCH;
+	CanoWindow	window;
+
+	if (run->fan == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(context);
+
+		run->outputs = cano_json_empty_array();
+		MemoryContextSwitchTo(caller);
+		return;
+	}
+	run->tally = run->fan->tally;
+	cano_window_open(&window);
+	run->outputs = cano_store_outputs(run->fan, items, context);
+	if (!items && run->tally.failed > 0)
+		run->join_errors = cano_store_first_errors(run->fan, context);
+	cano_window_close(&window);
+}

@@ -1,0 +1,52 @@
+/*-------------------------------------------------------------------------
+ *
+ * fan.h
+ *	  Branches of splits and items of batches: begun, counted, joined.
+ *
+ * A state that fans out leaves a row in _fan, one in _branch for each branch
+ * or item, and as many jobs as may be under way at once: its lanes.  A lane
+ * that has done with a branch takes the next that nobody has begun.  The run
+ * itself, the holder, waits until the fan is closed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CANO_FAN_H
+#define CANO_FAN_H
+
+#include "store.h"
+
+/*
+ * Fan the run's state out over its branches, or over these items: the run
+ * waits, holding the fan.  Opens a window.  Returns the place of the
+ * first lane.
+ */
+extern CanoPlace cano_fan_open(CanoSettlement *settlement, CanoRun *run,
+							   TimestampTz due_at, int nitems, Jsonb **items);
+
+/* The lane is to be gone on with by a later batch. */
+extern void cano_fan_mark(CanoSettlement *settlement, const CanoRun *lane);
+
+/* The lane's branch has ended; the fan is closed, whatever has ended. */
+extern void cano_fan_ended(CanoSettlement *settlement, const CanoRun *lane,
+						   const CanoPart *part);
+extern void cano_fan_close(CanoSettlement *settlement, CanoFan *fan,
+						   CanoClosed why);
+
+/*
+ * Give the lane the next branch that nobody has begun; false if there is
+ * none.  "alone": take no more than that one.  Opens a window when it must.
+ */
+extern bool cano_fan_next(CanoRun *lane, bool alone, MemoryContext context);
+
+/*
+ * Add this batch's part to the fans, which it locks until the commit: the
+ * last thing before it.  Returns the first place of the holders whose fans
+ * are closed now.  When others were faster, so that something which this
+ * batch has done must not be: raises, with "overtaken" set.
+ */
+extern CanoPlace cano_fan_settle(CanoSettlement *settlement);
+
+/* How a closed fan ended, into the run.  Opens a window. */
+extern void cano_fan_results(CanoRun *run, MemoryContext context);
+
+#endif							/* CANO_FAN_H */

@@ -1,0 +1,87 @@
+/*-------------------------------------------------------------------------
+ *
+ * stop.c
+ *	  Runs that are to stop: cancelled from outside, or out of time.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "debug.h"
+#include "error.h"
+#include "lookup.h"
+#include "shmem.h"
+#include "stop.h"
+#include "store_signal.h"
+#include "store_stop.h"
+#include "window.h"
+
+PG_FUNCTION_INFO_V1(cano_cancel);
+
+/*
+ * cancel(run bigint, reason text)
+ *
+ * Of two requests the first one's reason counts.
+ */
+Datum
+cano_cancel(PG_FUNCTION_ARGS)
+{
+	TimestampTz now = cano_now();
+	char	   *reason = PG_ARGISNULL(1) ? NULL :
+		unconstify(char *, cano_error_text(text_to_cstring(PG_GETARG_TEXT_PP(1))));
+	CanoAddressee who;
+	CanoPlace	place;
+	CanoWindow	window;
+	bool		found;
+
+	cano_window_refuse_restricted("cano.cancel");
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	cano_window_open(&window);
+	found = cano_store_find_run(PG_GETARG_INT64(0), &who);
+	cano_window_close(&window);
+	if (!found ||
+		!cano_lookup_can_see_row(who.owner, NameStr(who.owner_name), who.origin))
+		PG_RETURN_BOOL(false);
+
+	cano_window_open(&window);
+	place = cano_store_ask(&who, reason, now);
+	cano_window_close(&window);
+	cano_stop_at_commit(who.run, 0);
+	cano_wake_at_commit(who.owner, now, place);
+	PG_RETURN_BOOL(true);
+}
+
+void
+cano_stop_settle(CanoSettlement *settlement, const CanoRun *run)
+{
+	CanoRows   *rows = &settlement->stops;
+
+	cano_rows_set(rows, cano_rows_add(rows), 0, Int64GetDatum(run->id));
+}
+
+/*
+ * A run has no children but while it waits for one.
+ */
+void
+cano_stop_settle_end(CanoSettlement *settlement, const CanoRun *run)
+{
+	CanoRows   *rows = &settlement->parents;
+
+	if (run->stop || run->definition->timeout_ms > 0)
+	{
+		CanoRows   *stopped = &settlement->stopped;
+		int			row = cano_rows_add(stopped);
+
+		/* Its deadline's timer has its id, negative. */
+		cano_rows_set(stopped, row, 0, Int64GetDatum(run->id));
+		cano_rows_set(stopped, row, 1, Int64GetDatum(-run->id));
+	}
+	if (cano_run_state(run)->kind == CANO_KIND_CHILD)
+		cano_rows_set(rows, cano_rows_add(rows), 0, Int64GetDatum(run->id));
+	if (run->parent != 0)
+		cano_settle_listener(settlement, run->parent);
+}

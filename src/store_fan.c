@@ -1,0 +1,409 @@
+/*-------------------------------------------------------------------------
+ *
+ * store_fan.c
+ *	  Every statement on fans and branches.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "json.h"
+#include "store.h"
+#include "store_fan.h"
+
+/* So many rows, or so many bytes, go into one statement. */
+#define CHUNK_ROWS	10000
+#define CHUNK_BYTES	(32 * 1024 * 1024)
+
+/* How many errors a failed join tells. */
+#define ERRORS_TOLD	3
+
+static CanoStatement insert_fan = {
+	"INSERT INTO cano._fan (id, run, holder, state, total, succeeded, failed,"
+	"	due_at, signal, data)"
+	" VALUES ($1, $2, $3, $4, $5, 0, 0, $6, $7, $8)",
+	8, {INT8OID, INT8OID, INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, JSONBOID,
+	JSONBOID}
+};
+
+static CanoStatement insert_branches = {
+	"INSERT INTO cano._branch (fan, branch, status, attempt, job, input)"
+	" SELECT u.fan, u.branch,"
+	"	CASE WHEN u.job IS NULL THEN 'q' ELSE 'b' END::\"char\", 1, u.job, u.input"
+	" FROM unnest($1, $2, $3, $4) u (fan, branch, job, input)",
+	4, {INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, JSONBARRAYOID}
+};
+
+static CanoStatement find_unbegun = {
+	"SELECT b.branch, b.input FROM cano._branch b"
+	" WHERE b.fan = $1 AND b.branch > $2 AND b.status = 'q'"
+	" ORDER BY b.branch LIMIT $3",
+	3, {INT8OID, INT4OID, INT4OID}
+};
+
+static CanoStatement is_unbegun = {
+	"SELECT FROM cano._branch b"
+	" WHERE b.fan = $1 AND b.branch = $2 AND b.status = 'q'",
+	2, {INT8OID, INT4OID}
+};
+
+static CanoStatement lock_fans = {
+	"SELECT f.id, f.succeeded, f.failed, f.closed FROM cano._fan f"
+	" WHERE f.id = ANY ($1) ORDER BY f.id FOR NO KEY UPDATE",
+	1, {INT8ARRAYOID}
+};
+
+static CanoStatement update_fans = {
+	"UPDATE cano._fan f"
+	" SET succeeded = u.succeeded, failed = u.failed, closed = u.closed,"
+	"	verdict = u.verdict"
+	" FROM unnest($1, $2, $3, $4, $5) u (id, succeeded, failed, closed, verdict)"
+	" WHERE f.id = u.id",
+	5, {INT8ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, CHARARRAYOID, JSONBARRAYOID}
+};
+
+static CanoStatement update_branches = {
+	"UPDATE cano._branch b"
+	" SET status = u.status, attempt = u.attempt, job = u.job,"
+	"	ordinal = u.ordinal, output = u.output, error = u.error"
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)"
+	"	u (fan, branch, status, attempt, job, ordinal, output, error)"
+	" WHERE b.fan = u.fan AND b.branch = u.branch",
+	8, {INT8ARRAYOID, INT4ARRAYOID, CHARARRAYOID, INT4ARRAYOID, INT8ARRAYOID,
+	INT4ARRAYOID, JSONBARRAYOID, JSONBARRAYOID}
+};
+
+/*
+ * A holder whose timer somebody else has in hand is on its way: it will see
+ * that the fan is closed.
+ */
+static CanoStatement join_holder = {
+	"WITH due AS ("
+	"	DELETE FROM cano._timer t"
+	"	WHERE t.id = ANY (ARRAY("
+	"		SELECT s.id FROM cano._timer s WHERE s.id = $1 AND s.fan = $2"
+	"		FOR UPDATE SKIP LOCKED))"
+	"	RETURNING " CANO_JOB_COLUMNS ")"
+	" INSERT INTO cano._job (" CANO_JOB_COLUMNS ")"
+	" SELECT owner, priority, id, run, 'j', state, attempt, sequence,"
+	"	started_at, since, errors, cursor, signal, fan, branch, data FROM due"
+	" RETURNING priority, id",
+	2, {INT8OID, INT8OID}
+};
+
+/* What somebody else has in hand he will find out about, and drop. */
+static CanoStatement drop_lanes = {
+	"WITH lanes AS ("
+	"	SELECT b.job FROM cano._branch b WHERE b.fan = $1 AND b.status = 'b')"
+	", timers AS ("
+	"	DELETE FROM cano._timer t"
+	"	WHERE t.id = ANY (ARRAY("
+	"		SELECT s.id FROM lanes l JOIN cano._timer s ON s.id = l.job"
+	"		FOR UPDATE OF s SKIP LOCKED)))"
+	" DELETE FROM cano._job j"
+	" WHERE j.ctid = ANY (ARRAY("
+	"	SELECT q.ctid FROM lanes l JOIN cano._job q"
+	"		ON q.owner = $2 AND q.priority = $3 AND q.id = l.job"
+	"	FOR UPDATE OF q SKIP LOCKED))",
+	3, {INT8OID, OIDOID, INT4OID}
+};
+
+static CanoStatement branch_outputs = {
+	"SELECT jsonb_agg(CASE b.status WHEN 'c' THEN b.output END ORDER BY b.branch)"
+	" FROM cano._branch b WHERE b.fan = $1",
+	1, {INT8OID}
+};
+
+static CanoStatement item_outputs = {
+	"SELECT jsonb_agg(CASE b.status"
+	"	WHEN 'c' THEN jsonb_build_object('ok', b.output)"
+	"	ELSE jsonb_build_object('error', jsonb_build_object("
+	"		'category', b.error -> 'category', 'sqlstate', b.error -> 'sqlstate',"
+	"		'message', b.error -> 'message')) END ORDER BY b.branch)"
+	" FROM cano._branch b WHERE b.fan = $1",
+	1, {INT8OID}
+};
+
+static CanoStatement first_errors = {
+	"SELECT b.branch, b.error ->> 'message' FROM cano._branch b"
+	" WHERE b.fan = $1 AND b.status = 'f' ORDER BY b.ordinal LIMIT $2",
+	2, {INT8OID, INT4OID}
+};
+
+static void insert_chunk(CanoRows *rows, Size *bytes);
+
+CanoFans *
+cano_store_fans_make(void)
+{
+	CanoFans   *fans = palloc0(sizeof(CanoFans));
+
+	cano_rows_init(&fans->marks, &update_branches);
+	return fans;
+}
+
+CanoFan *
+cano_store_fan_add(CanoFans *fans, int64 id)
+{
+	CanoFan    *fan = palloc0(sizeof(CanoFan));
+
+	fan->id = id;
+	fan->due_at = DT_NOEND;
+	fan->last_taken = -1;
+	if (fans->fans == NULL)
+		fans->fans = palloc(sizeof(CanoFan *));
+	else
+		fans->fans = repalloc(fans->fans, sizeof(CanoFan *) * (fans->nfans + 1));
+	fans->fans[fans->nfans++] = fan;
+	return fan;
+}
+
+CanoFan *
+cano_store_fan_load(CanoFans *fans, int row, int column)
+{
+	int64		id = cano_column_int64(row, column++, 0);
+	CanoFan    *fan;
+
+	if (id == 0)
+		return NULL;
+	for (int i = 0; i < fans->nfans; i++)
+		if (fans->fans[i]->id == id)
+			return fans->fans[i];
+
+	fan = cano_store_fan_add(fans, id);
+	fan->run = cano_column_int64(row, column++, 0);
+	fan->holder = cano_column_int64(row, column++, 0);
+	fan->tally.total = cano_column_int32(row, column++, 0);
+	fan->tally.succeeded = cano_column_int32(row, column++, 0);
+	fan->tally.failed = cano_column_int32(row, column++, 0);
+	fan->closed = (CanoClosed) (unsigned char) cano_column_char(row, column++, 0);
+	fan->due_at = cano_column_time(row, column++, DT_NOEND);
+	fan->verdict = cano_column_jsonb(row, column++);
+	fan->signal = cano_column_jsonb(row, column++);
+	fan->data = cano_column_jsonb(row, column++);
+	fan->tally.timed_out = fan->closed == CANO_CLOSED_TIMEOUT;
+	if (fan->run == 0)
+		fan->closed = CANO_CLOSED_STOPPED;	/* it is not there any more */
+	return fan;
+}
+
+void
+cano_store_fan(const CanoFan *fan, const char *state, int nlanes,
+			   const int64 *jobs, Jsonb **items)
+{
+	Datum		values[] = {
+		Int64GetDatum(fan->id),
+		Int64GetDatum(fan->run),
+		Int64GetDatum(fan->holder),
+		CStringGetTextDatum(state),
+		Int32GetDatum(fan->tally.total),
+		TimestampTzGetDatum(fan->due_at),
+		JsonbPGetDatum(fan->signal),
+		JsonbPGetDatum(fan->data)
+	};
+	char		nulls[] = {
+		' ', ' ', ' ', ' ', ' ', fan->due_at == DT_NOEND ? 'n' : ' ',
+		fan->signal ? ' ' : 'n', fan->data ? ' ' : 'n'
+	};
+	CanoRows	rows;
+	Size		bytes = 0;
+
+	(void) cano_statement_run(&insert_fan, values, nulls, SPI_OK_INSERT);
+	cano_rows_init(&rows, &insert_branches);
+	for (int i = 0; i < fan->tally.total; i++)
+	{
+		int			row = cano_rows_add(&rows);
+
+		cano_rows_set(&rows, row, 0, Int64GetDatum(fan->id));
+		cano_rows_set(&rows, row, 1, Int32GetDatum(i));
+		if (i < nlanes)
+			cano_rows_set(&rows, row, 2, Int64GetDatum(jobs[i]));
+		if (items != NULL && items[i] != NULL)
+		{
+			cano_rows_set_jsonb(&rows, row, 3, items[i]);
+			bytes += VARSIZE(items[i]);
+		}
+		if (rows.nrows >= CHUNK_ROWS || bytes >= CHUNK_BYTES)
+			insert_chunk(&rows, &bytes);
+	}
+	insert_chunk(&rows, &bytes);
+}
+
+static void
+insert_chunk(CanoRows *rows, Size *bytes)
+{
+	CHECK_FOR_INTERRUPTS();
+	(void) cano_rows_run(rows, &insert_branches, SPI_OK_INSERT);
+	rows->nrows = 0;
+	*bytes = 0;
+}
+
+int
+cano_store_find_unbegun(int64 fan, int behind, int limit, CanoTaken *found,
+						MemoryContext context)
+{
+	Datum		values[] = {
+		Int64GetDatum(fan),
+		Int32GetDatum(behind),
+		Int32GetDatum(limit)
+	};
+	int			n = cano_statement_run(&find_unbegun, values, NULL,
+									   SPI_OK_SELECT);
+	MemoryContext spi_context = MemoryContextSwitchTo(context);
+
+	for (int i = 0; i < n; i++)
+	{
+		found[i].branch = cano_column_int32(i, 1, 0);
+		found[i].input = cano_column_jsonb(i, 2);
+	}
+	MemoryContextSwitchTo(spi_context);
+	return n;
+}
+
+bool
+cano_store_is_unbegun(int64 fan, int branch)
+{
+	Datum		values[] = {Int64GetDatum(fan), Int32GetDatum(branch)};
+
+	return cano_statement_run(&is_unbegun, values, NULL, SPI_OK_SELECT) > 0;
+}
+
+/*
+ * Both lists are in the order of the ids.
+ */
+void
+cano_store_lock_fans(int nfans, CanoFan **fans)
+{
+	CanoRows	ids;
+	int			nfound;
+	int			row = 0;
+
+	cano_rows_init(&ids, &lock_fans);
+	for (int i = 0; i < nfans; i++)
+		cano_rows_set(&ids, cano_rows_add(&ids), 0, Int64GetDatum(fans[i]->id));
+	nfound = cano_rows_run(&ids, &lock_fans, SPI_OK_SELECT);
+
+	for (int i = 0; i < nfans; i++)
+	{
+		CanoFan    *fan = fans[i];
+
+		if (row == nfound || cano_column_int64(row, 1, 0) != fan->id)
+		{
+			fan->closed = CANO_CLOSED_STOPPED;
+			continue;
+		}
+		fan->tally.succeeded = cano_column_int32(row, 2, 0);
+		fan->tally.failed = cano_column_int32(row, 3, 0);
+		fan->closed = (CanoClosed) (unsigned char) cano_column_char(row, 4, 0);
+		row++;
+	}
+}
+
+void
+cano_store_mark(CanoRows *marks, int64 fan, const CanoPart *part, char status,
+				int64 job, int ordinal)
+{
+	int			row = cano_rows_add(marks);
+
+	cano_rows_set(marks, row, 0, Int64GetDatum(fan));
+	cano_rows_set(marks, row, 1, Int32GetDatum(part->branch));
+	cano_rows_set(marks, row, 2, CharGetDatum(status));
+	cano_rows_set(marks, row, 3, Int32GetDatum(part->attempt));
+	if (job != 0)
+		cano_rows_set(marks, row, 4, Int64GetDatum(job));
+	if (ordinal > 0)
+		cano_rows_set(marks, row, 5, Int32GetDatum(ordinal));
+	cano_rows_set_jsonb(marks, row, 6, part->output);
+	cano_rows_set_jsonb(marks, row, 7, part->error);
+}
+
+void
+cano_store_marks(CanoRows *marks)
+{
+	(void) cano_rows_run(marks, &update_branches, SPI_OK_UPDATE);
+}
+
+void
+cano_store_tallies(int nfans, CanoFan **fans)
+{
+	CanoRows	rows;
+
+	cano_rows_init(&rows, &update_fans);
+	for (int i = 0; i < nfans; i++)
+	{
+		const CanoFan *fan = fans[i];
+		int			row;
+
+		if (fan->nended == 0 && fan->closing == CANO_OPEN)
+			continue;
+		row = cano_rows_add(&rows);
+		cano_rows_set(&rows, row, 0, Int64GetDatum(fan->id));
+		cano_rows_set(&rows, row, 1, Int32GetDatum(fan->tally.succeeded));
+		cano_rows_set(&rows, row, 2, Int32GetDatum(fan->tally.failed));
+		if (fan->closing != CANO_OPEN)
+			cano_rows_set(&rows, row, 3, CharGetDatum((char) fan->closing));
+		cano_rows_set_jsonb(&rows, row, 4, fan->verdict);
+	}
+	(void) cano_rows_run(&rows, &update_fans, SPI_OK_UPDATE);
+}
+
+CanoPlace
+cano_store_join(const CanoFan *fan)
+{
+	Datum		values[] = {Int64GetDatum(fan->holder), Int64GetDatum(fan->id)};
+
+	return cano_store_place(cano_statement_run(&join_holder, values, NULL,
+											   SPI_OK_INSERT_RETURNING));
+}
+
+void
+cano_store_drop_lanes(const CanoFan *fan, Oid owner)
+{
+	Datum		values[] = {
+		Int64GetDatum(fan->id),
+		ObjectIdGetDatum(owner),
+		Int32GetDatum(fan->priority)
+	};
+
+	(void) cano_statement_run(&drop_lanes, values, NULL, SPI_OK_DELETE);
+}
+
+Jsonb *
+cano_store_outputs(const CanoFan *fan, bool items, MemoryContext context)
+{
+	Datum		values[] = {Int64GetDatum(fan->id)};
+	MemoryContext spi_context;
+	Jsonb	   *outputs;
+
+	(void) cano_statement_run(items ? &item_outputs : &branch_outputs, values,
+							  NULL, SPI_OK_SELECT);
+	spi_context = MemoryContextSwitchTo(context);
+	outputs = cano_column_jsonb(0, 1);
+	MemoryContextSwitchTo(spi_context);
+	return outputs;
+}
+
+char *
+cano_store_first_errors(const CanoFan *fan, MemoryContext context)
+{
+	Datum		values[] = {
+		Int64GetDatum(fan->id),
+		Int32GetDatum(ERRORS_TOLD)
+	};
+	int			n = cano_statement_run(&first_errors, values, NULL, SPI_OK_SELECT);
+	MemoryContext spi_context = MemoryContextSwitchTo(context);
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&text, "%stask %d: %s", i > 0 ? "; " : "",
+						 cano_column_int32(i, 1, 0), cano_column_text(i, 2));
+	if (fan->tally.failed > n)
+		appendStringInfo(&text, "; and %d more", fan->tally.failed - n);
+	MemoryContextSwitchTo(spi_context);
+	return text.data;
+}
