@@ -171,15 +171,32 @@ SELECT round(extract(epoch FROM clock_timestamp() - :'start') * 1000) || ' ms' A
 	(SELECT available FROM shop.stock WHERE article = 'cup') AS cups_left
 FROM shop.ledger AS l WHERE l.order_no LIKE 'D-%';
 
+\echo '══ 5. The end of the day ═══════════════════════════════════════════════════'
+\echo
+\echo 'Three carriers are asked at once: the first answer counts, and whoever takes'
+\echo 'half an hour is interrupted.  Then every paid order is handed over, four at a'
+\echo 'time, many to a commit.'
+\echo
+\set ECHO queries
+SELECT cano.submit('end of day') AS evening \gset
+SELECT cano.wait(:evening);
+SELECT branch, task, status, output FROM cano.branches WHERE run_id = :evening;
+SELECT status, count(*) FROM cano.items WHERE run_id = :evening GROUP BY status;
+\unset ECHO
+
 DO $$
 BEGIN
-	ASSERT (SELECT count(*) FROM shop.ledger) = 503;
+	ASSERT (SELECT count(l.order_no) FROM shop.ledger AS l) = 503;
 	ASSERT (SELECT count(*) FROM shop.ledger AS l
-			WHERE (l.reservations, l.payments, l.mails) IS DISTINCT FROM (1, 1, 1)) = 1;
+			WHERE l.order_no IS NOT NULL
+				AND (l.reservations, l.payments, l.mails) IS DISTINCT FROM (1, 1, 1)) = 1;
 	ASSERT (SELECT l.reservations + l.payments + l.mails FROM shop.ledger AS l WHERE l.order_no = 'C-3') = 0;
 	ASSERT (SELECT array_agg(s.available ORDER BY s.article) FROM shop.stock AS s) = ARRAY[0, 1, 8];
-	ASSERT (SELECT array_agg(r.status ORDER BY r.run_id) FROM cano.runs AS r WHERE r.input ->> 'order_no' !~ '^D')
+	ASSERT (SELECT array_agg(r.status ORDER BY r.run_id) FROM cano.runs AS r WHERE r.workflow = 'order' AND r.input ->> 'order_no' !~ '^D')
 		= ARRAY['completed', 'completed', 'failed'];
+	ASSERT (SELECT array_agg(r.status ORDER BY r.run_id) FROM cano.runs AS r WHERE r.workflow = 'end of day') = ARRAY['completed'];
+	ASSERT (SELECT count(DISTINCT h.order_no) FROM shop.handed_over AS h WHERE h.carrier = 'horse') = 502;
+	ASSERT (SELECT count(*) FROM shop.handed_over) = 502;
 	ASSERT (SELECT count(*) FROM cano.attempts) = 3;
 	ASSERT (SELECT count(*) FROM cano.dead_letters) = 1;
 END;

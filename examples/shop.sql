@@ -72,3 +72,48 @@ SELECT cano.define('order',
 	cano.timer ('wrap',    delay => '1 second', next => 'notify'),
 	cano.task  ('notify',  'shop.notify', next => 'done'),
 	cano.exit  ('done')) AS version;
+
+-- The end of the day: ask three carriers at once and take the first that
+-- answers, then hand over every order of the day, some at a time.
+CREATE TABLE shop.handed_over (order_no text, carrier text);
+
+CREATE FUNCTION shop.ask_carrier(carrier text, answers_after interval)
+RETURNS text
+LANGUAGE plpgsql
+AS $$
+BEGIN
+	PERFORM pg_sleep_for(answers_after);
+	RETURN carrier;
+END;
+$$;
+
+CREATE FUNCTION shop.paid_orders()
+RETURNS SETOF text
+LANGUAGE sql
+BEGIN ATOMIC
+	SELECT p.order_no FROM shop.payments AS p ORDER BY p.payment;
+END;
+
+-- "asked" holds an answer for each carrier: null for those nobody waited for.
+CREATE FUNCTION shop.hand_over(item text, asked text[])
+RETURNS void
+LANGUAGE sql
+BEGIN ATOMIC
+	INSERT INTO shop.handed_over
+	SELECT item, a.carrier FROM unnest(asked) AS a (carrier) WHERE a.carrier IS NOT NULL;
+END;
+
+CREATE FUNCTION shop.handed_over(outputs jsonb)
+RETURNS jsonb
+LANGUAGE sql
+RETURN jsonb_build_object('parcels', jsonb_array_length(outputs));
+
+SELECT cano.define('end of day',
+	cano.split('asked', ARRAY[
+		cano.branch('shop.ask_carrier', input => '{"carrier": "snail", "answers_after": "1 hour"}'),
+		cano.branch('shop.ask_carrier', input => '{"carrier": "horse", "answers_after": "0.1 s"}'),
+		cano.branch('shop.ask_carrier', input => '{"carrier": "tortoise", "answers_after": "30 min"}')],
+		join => cano.any(), next => 'hand over'),
+	cano.batch('hand over', load => 'shop.paid_orders', process => 'shop.hand_over', finish => 'shop.handed_over',
+		concurrency => 4, next => 'done'),
+	cano.exit('done')) AS version;

@@ -38,6 +38,12 @@
 /* A fan so wide is enough for one transaction. */
 #define WIDE	64
 
+/* How soon a lane looks again for what others have in hand ... */
+#define LOOK_AGAIN_MS	200
+
+/* ... having no branch of its own meanwhile. */
+#define NO_ATTEMPT		0
+
 static bool look(CanoDrive *drive, CanoRun *run);
 static void load(CanoDrive *drive, CanoRun *run);
 static void drive_run(CanoDrive *drive, CanoRun *run);
@@ -158,9 +164,7 @@ drive_run(CanoDrive *drive, CanoRun *run)
 			drive->steps++;
 			return;
 		}
-		if (run->duty == CANO_DUTY_JOIN)
-			cano_fan_results(run, drive->context);
-		else if (run->duty == CANO_DUTY_CHILD)
+		if (run->duty == CANO_DUTY_CHILD)
 			cano_child_load(run, drive->context);
 
 		if (!take_step(drive, run, &step) || !follow(drive, run, &step))
@@ -180,6 +184,11 @@ drive_lane(CanoDrive *drive, CanoRun *lane)
 	{
 		if (is_cancelled(drive, lane))
 			return;
+		if (lane->attempt == NO_ATTEMPT && !next_branch(drive, lane))
+		{
+			drive->steps++;
+			return;
+		}
 		if (must_stop(drive, lane))
 		{
 			put_back(drive, lane);
@@ -272,6 +281,8 @@ woken_early(CanoDrive *drive, CanoRun *run)
 		if (run->fan->closed != CANO_OPEN)
 			return false;
 		due = run->fan->due_at;
+		/* Should it be closed by now, the settling finds out. */
+		run->fan->touched = true;
 		waiting = state->kind == CANO_KIND_SPLIT ? CANO_WAIT_BRANCHES :
 			CANO_WAIT_ITEMS;
 	}
@@ -454,15 +465,22 @@ follow_branch(CanoDrive *drive, CanoRun *lane, const CanoStep *step)
 static bool
 next_branch(CanoDrive *drive, CanoRun *lane)
 {
-	if (!cano_fan_next(lane, drive->one_by_one || lane->crashes > 0,
-					   drive->context))
-	{
-		cano_settle_lane_end(&drive->settlement, lane);
-		return false;
-	}
-	lane->attempt = 1;
+	CanoNext	next = cano_fan_next(lane, drive->one_by_one || lane->crashes > 0,
+									 drive->context);
+	TimestampTz later = TimestampTzPlusMilliseconds(drive->settlement.now,
+													LOOK_AGAIN_MS);
+
+	MemoryContextSwitchTo(drive->context);
 	lane->errors = 0;
-	return true;
+	lane->attempt = next == CANO_NEXT_BRANCH ? 1 : NO_ATTEMPT;
+	if (next == CANO_NEXT_LATER)
+	{
+		cano_settle_timer(&drive->settlement, lane, later, CANO_WAIT_RETRY);
+		cano_wake_at_commit(drive->settlement.owner, later, CANO_NO_PLACE);
+	}
+	else if (next == CANO_NEXT_NONE)
+		cano_settle_lane_end(&drive->settlement, lane);
+	return next == CANO_NEXT_BRANCH;
 }
 
 /*

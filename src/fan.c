@@ -31,8 +31,10 @@
 #define LOCK_CLASS	0xCA0
 
 static int	nlanes(const CanoRun *run, int total);
-static void take(CanoFan *fan, int behind, int limit, MemoryContext context);
-static bool lock_branch(int64 fan, int branch, bool take);
+static bool take(CanoFan *fan, int *behind, int limit, MemoryContext context);
+static LockAcquireResult lock_branch(int64 fan, int branch);
+static void unlock_branch(int64 fan, int branch);
+static void let_go(CanoFan *fan);
 static int	appetite(const CanoRun *lane, bool alone);
 static void judge(CanoFan *fan, CanoClosed closes);
 static bool settle_one(CanoFans *fans, CanoFan *fan);
@@ -148,81 +150,110 @@ cano_fan_close(CanoSettlement *settlement, CanoFan *fan, CanoClosed why)
 	fan->closing = why;
 }
 
-bool
+CanoNext
 cano_fan_next(CanoRun *lane, bool alone, MemoryContext context)
 {
 	CanoFan    *fan = lane->fan;
 
 	if (fan->over || fan->tally.total == nlanes(lane, fan->tally.total))
-		return false;
+		return CANO_NEXT_NONE;
 	if (fan->next_taken == fan->ntaken)
 	{
+		bool		left;
 		CanoWindow	window;
 
 		cano_window_open(&window);
-		take(fan, lane->branch, appetite(lane, alone), context);
+		fan->ntaken = fan->next_taken = 0;
+		fan->last_taken = Max(fan->last_taken, lane->branch);
+		left = take(fan, &fan->last_taken, appetite(lane, alone), context);
+		if (fan->ntaken == 0)
+		{
+			int			behind = fan->low;
+
+			/*
+			 * Before a lane ends it looks for what it passed by because
+			 * somebody else had taken it, who may not have done it: his
+			 * transaction failed, or is over but has not let go of its locks.
+			 */
+			left = take(fan, &behind, 1, context);
+		}
 		cano_window_close(&window);
 		if (fan->ntaken == 0)
-			return false;
+		{
+			lane->branch = fan->low;
+			return left ? CANO_NEXT_LATER : CANO_NEXT_NONE;
+		}
 	}
 	lane->branch = fan->taken[fan->next_taken].branch;
 	lane->item = fan->taken[fan->next_taken].input;
 	fan->next_taken++;
-	return true;
+	return CANO_NEXT_BRANCH;
 }
 
 /*
- * Take branches that stand behind that one, until the end of the transaction:
- * what was taken and not done is free again then.  Not by locks on the rows:
- * a row that was changed meanwhile is locked before it is found to be of no
- * use, and its lane, which holds the fan, would wait for whoever did so, who
- * waits for the fan.
+ * Take branches that stand behind that one, which is moved, until the end of
+ * the transaction.  Not by locks on the rows: a row that was changed meanwhile
+ * is locked before it is found to be of no use, and its lane, which holds the
+ * fan, would wait for whoever did so, who waits for the fan.  True if others
+ * have some of them in hand.
  */
-static void
-take(CanoFan *fan, int behind, int limit, MemoryContext context)
+static bool
+take(CanoFan *fan, int *behind, int limit, MemoryContext context)
 {
-	CanoTaken  *found = MemoryContextAlloc(context, sizeof(CanoTaken) * limit);
+	bool		from_low = *behind == fan->low;
+	bool		others = false;
 	int			nfound;
 
-	fan->ntaken = fan->next_taken = 0;
-	fan->taken = found;
-	behind = Max(behind, fan->last_taken);
+	fan->taken = MemoryContextAlloc(context, sizeof(CanoTaken) * limit);
 	do
 	{
-		CanoTaken  *batch = MemoryContextAlloc(context,
+		CanoTaken  *found = MemoryContextAlloc(context,
 											   sizeof(CanoTaken) * MAX_TAKEN);
 
-		nfound = cano_store_find_unbegun(fan->id, behind, MAX_TAKEN, batch,
+		nfound = cano_store_find_unbegun(fan->id, *behind, MAX_TAKEN, found,
 										 context);
+		if (from_low && nfound > 0)
+			fan->low = found[0].branch - 1;
+		from_low = false;
 		for (int i = 0; i < nfound && fan->ntaken < limit; i++)
 		{
-			behind = batch[i].branch;
-			if (lock_branch(fan->id, behind, true))
-			{
-				if (cano_store_is_unbegun(fan->id, behind))
-					fan->taken[fan->ntaken++] = batch[i];
-				else
-					(void) lock_branch(fan->id, behind, false);
-			}
+			LockAcquireResult result = lock_branch(fan->id, found[i].branch);
+
+			*behind = found[i].branch;
+			if (result == LOCKACQUIRE_NOT_AVAIL)
+				others = true;
+			else if (result == LOCKACQUIRE_OK &&
+					 cano_store_is_unbegun(fan->id, found[i].branch))
+				fan->taken[fan->ntaken++] = found[i];
+			else
+				unlock_branch(fan->id, found[i].branch);
 		}
 	} while (nfound == MAX_TAKEN && fan->ntaken < limit);
-	fan->last_taken = behind;
+	return others;
 }
 
 /*
  * A lock that nothing in SQL can ask for.  Who gets it sees what its last
  * holder committed.
  */
-static bool
-lock_branch(int64 fan, int branch, bool take)
+static LockAcquireResult
+lock_branch(int64 fan, int branch)
 {
 	LOCKTAG		tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) fan, (uint32) branch,
 						 LOCK_CLASS);
-	if (!take)
-		return LockRelease(&tag, ExclusiveLock, false);
-	return LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_OK;
+	return LockAcquire(&tag, ExclusiveLock, false, true);
+}
+
+static void
+unlock_branch(int64 fan, int branch)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) fan, (uint32) branch,
+						 LOCK_CLASS);
+	LockRelease(&tag, ExclusiveLock, false);
 }
 
 /*
@@ -254,8 +285,11 @@ cano_fan_settle(CanoSettlement *settlement)
 	int			n = 0;
 
 	for (int i = 0; i < fans->nfans; i++)
+	{
+		let_go(fans->fans[i]);
 		if (fans->fans[i]->touched)
 			touched[n++] = fans->fans[i];
+	}
 	if (n == 0)
 		return first;
 
@@ -287,6 +321,17 @@ cano_fan_settle(CanoSettlement *settlement)
 		}
 	}
 	return first;
+}
+
+/*
+ * What was taken and not done is free again, at once: whoever goes on with
+ * the lane after the commit must find it.
+ */
+static void
+let_go(CanoFan *fan)
+{
+	for (; fan->next_taken < fan->ntaken; fan->next_taken++)
+		unlock_branch(fan->id, fan->taken[fan->next_taken].branch);
 }
 
 /*
@@ -345,24 +390,27 @@ compare_ids(const void *a, const void *b)
  * A state without branches or items has no fan.
  */
 void
-cano_fan_results(CanoRun *run, MemoryContext context)
+cano_fan_results(const CanoRun *run, MemoryContext context,
+				 CanoResults *results)
 {
+	const CanoFan *fan = run->fan;
 	bool		items = run->definition->model.states[run->state].kind ==
 		CANO_KIND_BATCH;
 	CanoWindow	window;
 
-	if (run->fan == NULL)
+	memset(results, 0, sizeof(*results));
+	if (fan == NULL)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(context);
 
-		run->outputs = cano_json_empty_array();
+		results->outputs = cano_json_empty_array();
 		MemoryContextSwitchTo(caller);
 		return;
 	}
-	run->tally = run->fan->tally;
+	results->tally = fan->tally;
 	cano_window_open(&window);
-	run->outputs = cano_store_outputs(run->fan, items, context);
-	if (!items && run->tally.failed > 0)
-		run->join_errors = cano_store_first_errors(run->fan, context);
+	results->outputs = cano_store_outputs(fan, items, context);
+	if (!items && fan->tally.failed > 0)
+		results->errors = cano_store_first_errors(fan, context);
 	cano_window_close(&window);
 }

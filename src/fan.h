@@ -32,11 +32,20 @@ extern void cano_fan_ended(CanoSettlement *settlement, const CanoRun *lane,
 extern void cano_fan_close(CanoSettlement *settlement, CanoFan *fan,
 						   CanoClosed why);
 
+/* Where a lane goes when it has done with a branch. */
+typedef enum CanoNext
+{
+	CANO_NEXT_NONE,				/* everything is begun: the lane ends */
+	CANO_NEXT_LATER,			/* others have the rest in hand: look again */
+	CANO_NEXT_BRANCH
+} CanoNext;
+
 /*
- * Give the lane the next branch that nobody has begun; false if there is
- * none.  "alone": take no more than that one.  Opens a window when it must.
+ * Give the lane the next branch that nobody has begun.  "alone": take no more
+ * than that one.  LATER leaves in its "branch" from where on to look again.
+ * Opens a window when it must.
  */
-extern bool cano_fan_next(CanoRun *lane, bool alone, MemoryContext context);
+extern CanoNext cano_fan_next(CanoRun *lane, bool alone, MemoryContext context);
 
 /*
  * Add this batch's part to the fans, which it locks until the commit: the
@@ -46,7 +55,16 @@ extern bool cano_fan_next(CanoRun *lane, bool alone, MemoryContext context);
  */
 extern CanoPlace cano_fan_settle(CanoSettlement *settlement);
 
-/* How a closed fan ended, into the run.  Opens a window. */
-extern void cano_fan_results(CanoRun *run, MemoryContext context);
+/* How a closed fan ended. */
+typedef struct CanoResults
+{
+	CanoTally	tally;
+	Jsonb	   *outputs;		/* of all branches or items, in their order */
+	const char *errors;			/* of the first branches that failed, or NULL */
+} CanoResults;
+
+/* Of the run that holds it, or has nothing to hold.  Opens a window. */
+extern void cano_fan_results(const CanoRun *run, MemoryContext context,
+							 CanoResults *results);
 
 #endif							/* CANO_FAN_H */

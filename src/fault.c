@@ -15,7 +15,7 @@
 #include "rules.h"
 
 static const char *outcome_name(CanoHappened said);
-static CanoError *join_error(const CanoRun *run);
+static CanoError *join_error(const CanoRun *run, const CanoResults *results);
 static const char *task_name(const CanoRun *run);
 
 static const char *
@@ -102,7 +102,7 @@ cano_fault_end(const CanoRun *run, const CanoStep *step)
 									 state, extra->signal);
 			break;
 		case CANO_FAULT_JOIN:
-			error = *join_error(run);
+			error = *join_error(run, &step->results);
 			break;
 		case CANO_FAULT_CHILD:
 			return run->child_error;
@@ -144,10 +144,10 @@ cano_fault_end(const CanoRun *run, const CanoStep *step)
  * Too few of the branches succeeded.
  */
 static CanoError *
-join_error(const CanoRun *run)
+join_error(const CanoRun *run, const CanoResults *results)
 {
 	const CanoState *state = cano_run_state(run);
-	const CanoTally *tally = &run->tally;
+	const CanoTally *tally = &results->tally;
 	StringInfoData text;
 
 	initStringInfo(&text);
@@ -163,8 +163,8 @@ join_error(const CanoRun *run)
 		appendStringInfo(&text, "%d of %d branches succeeded (%s)",
 						 tally->succeeded, tally->total,
 						 cano_rules_join.shapes[state->join.strategy].name);
-	if (run->join_errors != NULL)
-		appendStringInfo(&text, "; %s", run->join_errors);
+	if (results->errors != NULL)
+		appendStringInfo(&text, "; %s", results->errors);
 	return cano_error_make(CANO_CAT_WORKFLOW, "%s", text.data);
 }
 

@@ -165,15 +165,8 @@ join(const CanoRun *run, bool holding, CanoStep *step)
 	}
 	else if (fan != NULL && fan->closed == CANO_CLOSED_PANIC)
 		fail(run, cano_error_from_jsonb(fan->verdict), step);
-	else if (cano_run_function(run) != NULL)
-		call_task(run, holding, step);
 	else
-	{
-		step->said.output = run->outputs;
-		decide(run, CANO_JOINED, step);
-		if (step->decision.keep && step->decision.fault == CANO_FAULT_NONE)
-			take_output(run, step);
-	}
+		call_task(run, holding, step);
 }
 
 /*
@@ -256,7 +249,7 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 					 errmsg("canceling statement due to its attempt's timeout")));
 		CANO_POINT("step-after-call");
 		decide(run, step->said.what, step);
-		if (step->decision.keep)
+		if (step->decision.keep && step->decision.fault != CANO_FAULT_JOIN)
 			take_output(run, step);
 		CANO_POINT("step-decided");
 		step->separate = holding && lock_timer_fired(around.lock_timer);
@@ -391,9 +384,18 @@ call(const CanoRun *run, CanoStep *step)
 	{
 		cano_child_start(run, step->started_at);
 		step->said.what = CANO_CHILD_STARTED;
+		return;
 	}
-	else
+	if (run->duty == CANO_DUTY_JOIN)
+	{
+		cano_fan_results(run, CurrentMemoryContext, &step->results);
+		step->said.what = CANO_JOINED;
+		step->said.output = step->results.outputs;
+	}
+	if (cano_run_function(run) != NULL)
 		call_function(run, step);
+	else
+		cano_json_refuse_large(step->said.output, "list of all results");
 }
 
 static void
@@ -411,7 +413,7 @@ call_function(const CanoRun *run, CanoStep *step)
 		.data = unconstify(Jsonb *, current->data),
 		.cursor = run->cursor,
 		.item = run->item,
-		.outputs = run->outputs,
+		.outputs = step->results.outputs,
 		.input = run->input,
 		.headers = run->headers,
 		.signal = run->signal
@@ -466,6 +468,9 @@ attempt_failed(const CanoRun *run, const ErrorData *edata, bool timed_out,
 	}
 	else if (cano_call_in_body() && error->category != CANO_CAT_RESOURCE)
 		error->category = CANO_CAT_TASK_EXECUTION;
+	else if (run->duty == CANO_DUTY_JOIN &&
+			 error->category == CANO_CAT_TASK_EXECUTION)
+		error->category = CANO_CAT_WORKFLOW;	/* results beyond all limits */
 	if (strncmp(error->sqlstate, "XX", 2) == 0 ||
 		strcmp(error->sqlstate, "P0004") == 0)
 		error->message = psprintf("panic: %s", error->message);
@@ -525,7 +530,7 @@ decide(const CanoRun *run, CanoHappened what, CanoStep *step)
 		.delay_us = step->said.delay_us,
 		.crashes = run->crashes,
 		.items = step->said.nitems,
-		.tally = run->tally,
+		.tally = step->results.tally,
 		.child = run->child
 	};
 

@@ -11,6 +11,7 @@
 #include "breaker.h"
 #include "call.h"
 #include "error.h"
+#include "fan.h"
 #include "fsm.h"
 #include "store.h"
 
@@ -22,6 +23,7 @@ typedef struct CanoStep
 	bool		fan_late;		/* rolled back: its fan's timeout is over */
 	CanoDecision decision;
 	CanoPermit	permit;			/* of the breaker, for the call under way */
+	CanoResults results;		/* JOIN: of its branches or items */
 	CanoReturn	said;			/* what the task returned, if it did */
 	CanoError  *error;			/* why the attempt failed, if it did */
 	Jsonb	   *data;			/* the run's data from here on */

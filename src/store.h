@@ -60,9 +60,6 @@ typedef struct CanoRun
 	CanoFan    *fan;			/* a branch's, or the one it holds, or NULL */
 	int			branch;			/* which of them, or CANO_NO_BRANCH */
 	Jsonb	   *item;			/* an item's input, or NULL */
-	CanoTally	tally;			/* JOIN: this and the next two */
-	Jsonb	   *outputs;		/* of all branches or items */
-	const char *join_errors;	/* of the first that failed, or NULL */
 	Jsonb	   *reply;			/* external: the answer; child: its result */
 	CanoEnding	child;			/* child: how it ended */
 	Jsonb	   *child_error;
@@ -101,8 +98,8 @@ typedef struct CanoSettlement
 	CanoRows	stopped;		/* runs that have ended: forget that they were to */
 	CanoRows	parents;		/* runs that have ended before their children */
 	CanoRows	offers;			/* external work that waits for a client */
-	CanoRows	leases;			/* runs whose leases may have run out */
-	CanoRows	withdrawn;		/* runs whose external work is over */
+	CanoRows	leases;			/* runs whose leases may have run out, or whose
+								 * work is withdrawn */
 	CanoFans   *fans;			/* of branches and items in this batch */
 } CanoSettlement;
 

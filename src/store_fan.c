@@ -153,7 +153,7 @@ cano_store_fan_add(CanoFans *fans, int64 id)
 
 	fan->id = id;
 	fan->due_at = DT_NOEND;
-	fan->last_taken = -1;
+	fan->last_taken = fan->low = -1;
 	if (fans->fans == NULL)
 		fans->fans = palloc(sizeof(CanoFan *));
 	else

@@ -60,6 +60,7 @@ typedef struct CanoFan
 	int			ntaken;			/* taken for its lanes; they share them */
 	int			next_taken;
 	int			last_taken;
+	int			low;			/* nothing is left to be begun up to here */
 	struct CanoTaken *taken;
 } CanoFan;
 
