@@ -54,3 +54,8 @@ CREATE FUNCTION cano.progress(done bigint, total bigint DEFAULT NULL, note text 
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'cano_context_progress';
 COMMENT ON FUNCTION cano.progress(bigint, bigint, text) IS 'inside a task: say how far it is; shown live in cano.activity';
+
+CREATE FUNCTION cano.cancel_requested() RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'cano_cancel_requested';
+COMMENT ON FUNCTION cano.cancel_requested() IS 'inside a task: has somebody asked that the run be cancelled?';

@@ -26,7 +26,6 @@
 /* Characters in a key of the store. */
 #define MAX_KEY		1000
 
-static const CanoCurrent *require(const char *function);
 static const CanoCurrent *require_store(const char *function);
 static text *key_argument(FunctionCallInfo fcinfo);
 static Datum value_argument(FunctionCallInfo fcinfo);
@@ -102,25 +101,25 @@ cano_context_get(void)
 Datum
 cano_context_run_id(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT64(require("cano.run_id()")->run);
+	PG_RETURN_INT64(cano_context_require("cano.run_id()")->run);
 }
 
 Datum
 cano_context_state(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(require("cano.state()")->state));
+	PG_RETURN_TEXT_P(cstring_to_text(cano_context_require("cano.state()")->state));
 }
 
 Datum
 cano_context_attempt(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT32(require("cano.attempt()")->attempt);
+	PG_RETURN_INT32(cano_context_require("cano.attempt()")->attempt);
 }
 
 Datum
 cano_context_data(PG_FUNCTION_ARGS)
 {
-	const Jsonb *data = require("cano.data()")->data;
+	const Jsonb *data = cano_context_require("cano.data()")->data;
 	Jsonb	   *copy = palloc(VARSIZE(data));
 
 	memcpy(copy, data, VARSIZE(data));
@@ -130,7 +129,7 @@ cano_context_data(PG_FUNCTION_ARGS)
 Datum
 cano_context_idempotency_key(PG_FUNCTION_ARGS)
 {
-	const CanoCurrent *step = require("cano.idempotency_key()");
+	const CanoCurrent *step = cano_context_require("cano.idempotency_key()");
 
 	PG_RETURN_TEXT_P(cstring_to_text(step->idempotency_key));
 }
@@ -244,7 +243,7 @@ cano_context_keys(PG_FUNCTION_ARGS)
 Datum
 cano_context_progress(PG_FUNCTION_ARGS)
 {
-	(void) require("cano.progress()");
+	(void) cano_context_require("cano.progress()");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -256,8 +255,8 @@ cano_context_progress(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-static const CanoCurrent *
-require(const char *function)
+const CanoCurrent *
+cano_context_require(const char *function)
 {
 	if (current == NULL)
 		ereport(ERROR,
@@ -272,7 +271,7 @@ static const CanoCurrent *
 require_store(const char *function)
 {
 	cano_window_refuse_restricted(function);
-	return require(function);
+	return cano_context_require(function);
 }
 
 static text *

@@ -31,4 +31,7 @@ extern const CanoCurrent *cano_context_set(const CanoCurrent *current);
 /* NULL outside a task. */
 extern const CanoCurrent *cano_context_get(void);
 
+/* The same; raises an error outside a task, naming the function. */
+extern const CanoCurrent *cano_context_require(const char *function);
+
 #endif							/* CANO_CONTEXT_H */

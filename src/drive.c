@@ -230,6 +230,7 @@ static bool
 take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 {
 	run->shares = drive->steps > 0 || drive->nruns > 1;
+	(void) cano_stop_asked_by_itself();
 	cano_step_run(run, drive->steps > 0, cano_blame_take(run), step);
 	MemoryContextSwitchTo(drive->context);
 	drive->settlement.now = step->ended_at;
@@ -259,6 +260,12 @@ take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 	drive->stop |= step->last;
 	if (step->decision.failed_attempt)
 		record_attempt(drive, run, step);
+	else if (cano_stop_asked_by_itself() && run->branch == CANO_NO_BRANCH)
+	{
+		/* It goes no further: the next claim finds the request. */
+		put_back(drive, run);
+		return false;
+	}
 	return true;
 }
 

@@ -10,6 +10,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "context.h"
 #include "debug.h"
 #include "error.h"
 #include "lookup.h"
@@ -20,6 +21,10 @@
 #include "window.h"
 
 PG_FUNCTION_INFO_V1(cano_cancel);
+PG_FUNCTION_INFO_V1(cano_cancel_requested);
+
+/* By the task that is running, or was the last to run. */
+static bool asked_by_itself = false;
 
 /*
  * cancel(run bigint, reason text)
@@ -32,6 +37,7 @@ cano_cancel(PG_FUNCTION_ARGS)
 	TimestampTz now = cano_now();
 	char	   *reason = PG_ARGISNULL(1) ? NULL :
 		unconstify(char *, cano_error_text(text_to_cstring(PG_GETARG_TEXT_PP(1))));
+	const CanoCurrent *current;
 	CanoAddressee who;
 	CanoPlace	place;
 	CanoWindow	window;
@@ -52,7 +58,36 @@ cano_cancel(PG_FUNCTION_ARGS)
 	cano_window_close(&window);
 	cano_stop_at_commit(who.run, 0);
 	cano_wake_at_commit(who.owner, now, place);
+	current = cano_context_get();
+	if (current != NULL && current->run == who.run)
+		asked_by_itself = true;
 	PG_RETURN_BOOL(true);
+}
+
+bool
+cano_stop_asked_by_itself(void)
+{
+	bool		asked = asked_by_itself;
+
+	asked_by_itself = false;
+	return asked;
+}
+
+/*
+ * cancel_requested()
+ */
+Datum
+cano_cancel_requested(PG_FUNCTION_ARGS)
+{
+	const CanoCurrent *current = cano_context_require("cano.cancel_requested()");
+	CanoWindow	window;
+	bool		requested;
+
+	cano_window_refuse_restricted("cano.cancel_requested");
+	cano_window_open(&window);
+	requested = cano_store_is_asked(current->run);
+	cano_window_close(&window);
+	PG_RETURN_BOOL(requested);
 }
 
 void

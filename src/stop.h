@@ -11,6 +11,11 @@
 #include "fsm.h"
 #include "store.h"
 
+/*
+ * Has a task asked that its own run stop, since this was asked last?
+ */
+extern bool cano_stop_asked_by_itself(void);
+
 /* A job says that its run is to stop: the settling looks where the run is. */
 extern void cano_stop_settle(CanoSettlement *settlement, const CanoRun *run);
 

@@ -33,6 +33,11 @@ static CanoStatement ask = {
 	6, {OIDOID, INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID}
 };
 
+static CanoStatement is_asked = {
+	"SELECT FROM cano._stop s WHERE s.run = $1 LIMIT 1",
+	1, {INT8OID}
+};
+
 /* A request that came too late is forgotten. */
 static CanoStatement stop = {
 	"WITH place AS ("
@@ -119,6 +124,14 @@ cano_store_ask(const CanoAddressee *who, const char *reason, TimestampTz now)
 	(void) cano_statement_run(&ask, values, reason ? NULL : "     n",
 							  SPI_OK_INSERT);
 	return place;
+}
+
+bool
+cano_store_is_asked(int64 run)
+{
+	Datum		values[] = {Int64GetDatum(run)};
+
+	return cano_statement_run(&is_asked, values, NULL, SPI_OK_SELECT) > 0;
 }
 
 void

@@ -23,6 +23,9 @@
 extern CanoPlace cano_store_ask(const CanoAddressee *who, const char *reason,
 								TimestampTz now);
 
+/* Has somebody asked? */
+extern bool cano_store_is_asked(int64 run);
+
 extern void cano_store_stops_init(CanoRows *stops, CanoRows *stopped,
 								  CanoRows *parents);
 

@@ -1,12 +1,12 @@
 -- What a task can ask about itself, and that nobody else can.
 \ir lib/start.psql
-SELECT plan(34);
+SELECT plan(36);
 
 CREATE SCHEMA t_context;
 CREATE TEMP TABLE asked (call text);
 INSERT INTO asked VALUES ('run_id()'), ('state()'), ('attempt()'), ('data()'), ('idempotency_key()'),
 	($$put('k', '1')$$), ($$get('k')$$), ($$append('k', '1')$$), ($$remove('k')$$), ('keys()'),
-	($$progress(1, 2, 'half')$$);
+	($$progress(1, 2, 'half')$$), ('cancel_requested()');
 
 SELECT throws_ok('SELECT cano.' || call, 'CN002', NULL, call || ' outside a task is an error') FROM asked;
 

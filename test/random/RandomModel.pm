@@ -505,7 +505,7 @@ sub observe_ending
 	my $was = 'timeout';
 
 	return $may[0] if !$seen;
-	$was = 'missed' if ($seen->{error}{message} // '') =~ /condition/ || !grep { $_ eq 'timeout' } @may;
+	$was = 'missed' if ($seen->{error}{message} // '') !~ /timeout/ || !grep { $_ eq 'timeout' } @may;
 	$was = 'met' if ($seen->{state} // '') ne $run->{state} || @{ $seen->{log} } > @{ $run->{log} };
 	return (grep { $_ eq $was } @may)[0] // $may[0];
 }

@@ -127,7 +127,7 @@ my $portion = 0;
 
 foreach my $workers (1, 2, 8)
 {
-	my $count = int($total / 3);
+	my $count = $workers < 8 ? int($total / 3) : $total - $sum{workflows};
 	my $started = time;
 	my $before = $sum{differences};
 	my $fine = 1;
