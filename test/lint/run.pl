@@ -55,7 +55,7 @@ sub names
 my @c = sort glob 'src/*.c';
 my @h = sort glob 'src/*.h';
 my @sql = sort glob 'sql/[0-9]*.sql';
-my @tests = sort glob 'test/sql/*.sql test/specs/*.spec test/pgtap/*.sql test/pgtap/lib/* test/t/*.p[lm] test/unit/*.c';
+my @tests = sort glob 'test/sql/*.sql test/specs/*.spec test/pgtap/*.sql test/pgtap/lib/* test/t/*.p[lm] test/unit/*.c test/random/*';
 my $makefile = slurp('Makefile') =~ s/\\\n//gr;
 
 # ---- Arrows ----
