@@ -3,8 +3,9 @@
  * batch.c
  *	  Several steps in one transaction: claim, run, settle, commit.
  *
- * What happens in between is drive.c's.  A transaction that fails as a whole is rolled back and its jobs are run one by one, so that
- * the one to blame is found and only it pays.
+ * What is done with a claimed job is drive.c's.  A transaction that fails as a
+ * whole is rolled back and its jobs are run one by one, so that the one to
+ * blame is found and only it pays.
  *
  *-------------------------------------------------------------------------
  */
@@ -61,6 +62,7 @@ static void batch_body(CanoBatch *batch, CanoBatchResult *result);
 static bool may_work(CanoBatch *batch, CanoBatchResult *result);
 static void check_rights(void);
 static void claim(CanoBatch *batch, CanoBatchResult *result);
+static bool published(CanoBatch *batch, CanoPlace first);
 static void claim_family(CanoBatch *batch, TimestampTz now, int limit,
 						 CanoBatchResult *result);
 static void claim_any(CanoBatch *batch, TimestampTz now, int limit,
@@ -128,7 +130,7 @@ batch_body(CanoBatch *batch, CanoBatchResult *result)
 	}
 	CANO_POINT("batch-before-commit");
 	batch->committing = true;
-	cano_txn_commit(drive->nruns > 0 && drive->all_async);
+	cano_txn_commit(drive->all_async);
 	batch->committing = false;
 	batch->committed = true;
 	if (drive->nruns > 0)
@@ -219,6 +221,19 @@ claim(CanoBatch *batch, CanoBatchResult *result)
 }
 
 /*
+ * What has become due is put into the queue by a transaction of its own: one
+ * that goes on to run a task would keep it from the others as long as that.
+ */
+static bool
+published(CanoBatch *batch, CanoPlace first)
+{
+	if (!cano_place_before(first, CANO_NO_PLACE))
+		return false;
+	cano_lower_at_commit(batch->owner, first);
+	return true;
+}
+
+/*
  * A session that drives one run gives itself notice of what others sent.
  */
 static void
@@ -232,6 +247,8 @@ claim_family(CanoBatch *batch, TimestampTz now, int limit,
 	cano_store_family(batch->only_run, batch_context, &family);
 	due = cano_place_min(cano_store_promote(batch->owner, now, &family),
 						 cano_store_deliver(&family));
+	if (published(batch, due))
+		return;
 	batch->drive.nruns = cano_store_claim_family(&batch->drive.settlement,
 												 &family, limit, batch->runs,
 												 batch_context);
@@ -240,8 +257,6 @@ claim_family(CanoBatch *batch, TimestampTz now, int limit,
 		cano_lane_claimed(batch->owner, CANO_FIRST_PLACE);
 		return;
 	}
-	if (cano_place_before(due, CANO_NO_PLACE))
-		cano_wake_at_commit(batch->owner, now, due);
 	result->idle = true;
 	result->next_due = cano_store_next_due(batch->owner, now, &family);
 }
@@ -255,10 +270,11 @@ claim_any(CanoBatch *batch, TimestampTz now, int limit,
 {
 	CanoDrive  *drive = &batch->drive;
 	CanoPlace	hint = cano_lane_hint(batch->owner);
-	CanoPlace	from = cano_place_min(hint,
-									  cano_store_promote(batch->owner, now, NULL));
+	CanoPlace	from = hint;
 	CanoPlace	next;
 
+	if (published(batch, cano_store_promote(batch->owner, now, NULL)))
+		return;
 	drive->nruns = cano_store_claim(&drive->settlement, from, limit,
 									batch->runs, batch_context);
 	if (drive->nruns == 0 && cano_place_before(CANO_FIRST_PLACE, from) &&
@@ -278,6 +294,10 @@ claim_any(CanoBatch *batch, TimestampTz now, int limit,
 		result->next_due = cano_store_next_due(batch->owner, now, NULL);
 		return;
 	}
+
+	if (drive->nruns == 1 && !cano_lane_knows_due(batch->owner))
+		cano_lane_note_due(batch->owner,
+						   cano_store_next_due(batch->owner, now, NULL));
 
 	/* A hint that was passed by is wrong: leave it where this claim began. */
 	next.priority = batch->runs[drive->nruns - 1].priority;

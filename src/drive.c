@@ -216,7 +216,7 @@ is_cancelled(CanoDrive *drive, CanoRun *lane)
 	{
 		if (now < lane->fan->due_at)
 			return false;
-		cano_fan_close(&drive->settlement, lane->fan, CANO_CLOSED_TIMEOUT);
+		cano_fan_close(lane->fan, CANO_CLOSED_TIMEOUT);
 	}
 	drive->steps++;
 	cano_settle_lane_end(&drive->settlement, lane);
@@ -236,7 +236,7 @@ take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 	drive->settlement.now = step->ended_at;
 	if (step->fan_late)
 	{
-		cano_fan_close(&drive->settlement, run->fan, CANO_CLOSED_TIMEOUT);
+		cano_fan_close(run->fan, CANO_CLOSED_TIMEOUT);
 		drive->steps++;
 		return false;
 	}
@@ -317,7 +317,7 @@ close_fan(CanoDrive *drive, CanoRun *run)
 	run->duty = CANO_DUTY_JOIN;
 	if (run->fan->closed != CANO_OPEN)
 		return false;
-	cano_fan_close(&drive->settlement, run->fan, CANO_CLOSED_TIMEOUT);
+	cano_fan_close(run->fan, CANO_CLOSED_TIMEOUT);
 	put_back(drive, run);
 	return true;
 }
@@ -376,7 +376,7 @@ must_stop(CanoDrive *drive, const CanoRun *run)
 		(drive->max_steps > 0 && drive->steps >= drive->max_steps) ||
 		cano_drive_elapsed_ms(drive->started) >= cano_batch_time)
 		drive->stop = true;
-	else if (cano_pace_may_exceed(run, cano_batch_time) || run->crashes > 0 ||
+	else if (cano_pace_may_exceed(run, cano_batch_time) || run->careful ||
 			 cano_blame_is_separate(run))
 		drive->stop = drive->slow = true;
 	return drive->stop;
@@ -459,9 +459,8 @@ follow_branch(CanoDrive *drive, CanoRun *lane, const CanoStep *step)
 		part.error = cano_fault_end(lane, step);
 		part.output = NULL;
 	}
-	cano_fan_ended(&drive->settlement, lane, &part);
-	if (decision->fault == CANO_FAULT_POISONED)
-		cano_settle_lane_end(&drive->settlement, lane);
+	cano_fan_ended(lane, &part);
+	cano_settle_branch_end(&drive->settlement, lane);
 	return next_branch(drive, lane);
 }
 
@@ -472,7 +471,7 @@ follow_branch(CanoDrive *drive, CanoRun *lane, const CanoStep *step)
 static bool
 next_branch(CanoDrive *drive, CanoRun *lane)
 {
-	CanoNext	next = cano_fan_next(lane, drive->one_by_one || lane->crashes > 0,
+	CanoNext	next = cano_fan_next(lane, drive->one_by_one || lane->careful,
 									 drive->context);
 	TimestampTz later = TimestampTzPlusMilliseconds(drive->settlement.now,
 													LOOK_AGAIN_MS);
@@ -597,7 +596,7 @@ end_run(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 	if (end.error != NULL)
 		log_end(run, end.error);
 	if (run->fan != NULL && run->fan->closed == CANO_OPEN)
-		cano_fan_close(&drive->settlement, run->fan, CANO_CLOSED_STOPPED);
+		cano_fan_close(run->fan, CANO_CLOSED_STOPPED);
 	if (cano_run_state(run)->kind == CANO_KIND_EXTERNAL && run->reply == NULL)
 		cano_external_withdraw(&drive->settlement, run);
 	if (decision->entered)

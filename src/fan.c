@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/memutils.h"
@@ -34,6 +35,7 @@ static int	nlanes(const CanoRun *run, int total);
 static bool take(CanoFan *fan, int *behind, int limit, MemoryContext context);
 static LockAcquireResult lock_branch(int64 fan, int branch);
 static void unlock_branch(int64 fan, int branch);
+static LOCKTAG branch_tag(int64 fan, int branch);
 static void let_go(CanoFan *fan);
 static int	appetite(const CanoRun *lane, bool alone);
 static void judge(CanoFan *fan, CanoClosed closes);
@@ -110,8 +112,7 @@ cano_fan_mark(CanoSettlement *settlement, const CanoRun *lane)
 }
 
 void
-cano_fan_ended(CanoSettlement *settlement, const CanoRun *lane,
-			   const CanoPart *part)
+cano_fan_ended(const CanoRun *lane, const CanoPart *part)
 {
 	CanoFan    *fan = lane->fan;
 
@@ -143,7 +144,7 @@ judge(CanoFan *fan, CanoClosed closes)
 }
 
 void
-cano_fan_close(CanoSettlement *settlement, CanoFan *fan, CanoClosed why)
+cano_fan_close(CanoFan *fan, CanoClosed why)
 {
 	fan->touched = true;
 	fan->over = true;
@@ -207,26 +208,25 @@ take(CanoFan *fan, int *behind, int limit, MemoryContext context)
 	fan->taken = MemoryContextAlloc(context, sizeof(CanoTaken) * limit);
 	do
 	{
-		CanoTaken  *found = MemoryContextAlloc(context,
-											   sizeof(CanoTaken) * MAX_TAKEN);
+		int			found[MAX_TAKEN];
 
-		nfound = cano_store_find_unbegun(fan->id, *behind, MAX_TAKEN, found,
-										 context);
+		nfound = cano_store_find_unbegun(fan->id, *behind, MAX_TAKEN, found);
 		if (from_low && nfound > 0)
-			fan->low = found[0].branch - 1;
+			fan->low = found[0] - 1;
 		from_low = false;
 		for (int i = 0; i < nfound && fan->ntaken < limit; i++)
 		{
-			LockAcquireResult result = lock_branch(fan->id, found[i].branch);
+			LockAcquireResult result = lock_branch(fan->id, found[i]);
 
-			*behind = found[i].branch;
+			*behind = found[i];
 			if (result == LOCKACQUIRE_NOT_AVAIL)
 				others = true;
 			else if (result == LOCKACQUIRE_OK &&
-					 cano_store_is_unbegun(fan->id, found[i].branch))
-				fan->taken[fan->ntaken++] = found[i];
+					 cano_store_is_unbegun(fan->id, found[i],
+										   &fan->taken[fan->ntaken], context))
+				fan->ntaken++;
 			else
-				unlock_branch(fan->id, found[i].branch);
+				unlock_branch(fan->id, found[i]);
 		}
 	} while (nfound == MAX_TAKEN && fan->ntaken < limit);
 	return others;
@@ -239,21 +239,30 @@ take(CanoFan *fan, int *behind, int limit, MemoryContext context)
 static LockAcquireResult
 lock_branch(int64 fan, int branch)
 {
-	LOCKTAG		tag;
+	LOCKTAG		tag = branch_tag(fan, branch);
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) fan, (uint32) branch,
-						 LOCK_CLASS);
 	return LockAcquire(&tag, ExclusiveLock, false, true);
 }
 
 static void
 unlock_branch(int64 fan, int branch)
 {
+	LOCKTAG		tag = branch_tag(fan, branch);
+
+	LockRelease(&tag, ExclusiveLock, false);
+}
+
+static LOCKTAG
+branch_tag(int64 fan, int branch)
+{
+	int64		key[] = {fan, branch};
+	uint64		hash = hash_bytes_extended((const unsigned char *) key,
+										   sizeof(key), 0);
 	LOCKTAG		tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) fan, (uint32) branch,
-						 LOCK_CLASS);
-	LockRelease(&tag, ExclusiveLock, false);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32),
+						 (uint32) hash, LOCK_CLASS);
+	return tag;
 }
 
 /*

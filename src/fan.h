@@ -27,10 +27,8 @@ extern CanoPlace cano_fan_open(CanoSettlement *settlement, CanoRun *run,
 extern void cano_fan_mark(CanoSettlement *settlement, const CanoRun *lane);
 
 /* The lane's branch has ended; the fan is closed, whatever has ended. */
-extern void cano_fan_ended(CanoSettlement *settlement, const CanoRun *lane,
-						   const CanoPart *part);
-extern void cano_fan_close(CanoSettlement *settlement, CanoFan *fan,
-						   CanoClosed why);
+extern void cano_fan_ended(const CanoRun *lane, const CanoPart *part);
+extern void cano_fan_close(CanoFan *fan, CanoClosed why);
 
 /* Where a lane goes when it has done with a branch. */
 typedef enum CanoNext

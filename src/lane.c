@@ -48,6 +48,7 @@ typedef struct PendingStop
 {
 	int64		run;
 	int64		fan;
+	int			level;			/* of the subtransaction */
 } PendingStop;
 
 /* A claim of the current transaction. */
@@ -69,6 +70,9 @@ static void raise_hint(void);
 static void drop_hint(void);
 static void tell_lanes(void);
 static void interrupt_stopped(void);
+static bool is_stopped(int64 run, int64 fan);
+static void subtransaction_ended(SubXactEvent event, SubTransactionId subid,
+								 SubTransactionId parent, void *arg);
 static CanoLane *find_lane(Oid role);
 static ConditionVariable *bucket(int64 run);
 
@@ -209,7 +213,9 @@ cano_lane_note(Oid database, Oid role, TimestampTz due_at, CanoPlace place)
 	CanoLaneKey key = {.database = database,.role = role};
 	CanoLane   *lane;
 
-	if (due_at == DT_NOEND)
+	bool		lower = cano_place_before(place, CANO_NO_PLACE);
+
+	if (due_at == DT_NOEND && !lower)
 		return true;
 	LWLockAcquire(cano_shared->lock, LW_SHARED);
 	lane = hash_search(cano_lanes, &key, HASH_FIND, NULL);
@@ -225,15 +231,16 @@ cano_lane_note(Oid database, Oid role, TimestampTz due_at, CanoPlace place)
 		return false;
 	}
 
-	if (due_at == DT_NOBEGIN || due_at <= cano_now())
+	if (lower || due_at <= cano_now())
 	{
 		SpinLockAcquire(&lane->mutex);
 		lane->hint = cano_place_min(lane->hint, place);
 		lane->lowered++;
 		SpinLockRelease(&lane->mutex);
-		cano_lane_alert(lane);
 	}
-	else
+	if (due_at == DT_NOBEGIN || due_at <= cano_now())
+		cano_lane_alert(lane);
+	else if (due_at != DT_NOEND)
 	{
 		SpinLockAcquire(&lane->mutex);
 		if (due_at < lane->due_at)
@@ -420,6 +427,32 @@ cano_lane_claimed(Oid role, CanoPlace next)
 }
 
 bool
+cano_lane_knows_due(Oid role)
+{
+	CanoLane   *lane;
+	bool		knows = true;
+
+	if (cano_shared == NULL)
+		return true;			/* nobody asks */
+	LWLockAcquire(cano_shared->lock, LW_SHARED);
+	lane = find_lane(role);
+	if (lane != NULL)
+	{
+		SpinLockAcquire(&lane->mutex);
+		knows = lane->due_at != DT_NOEND;
+		SpinLockRelease(&lane->mutex);
+	}
+	LWLockRelease(cano_shared->lock);
+	return knows;
+}
+
+void
+cano_lane_note_due(Oid role, TimestampTz due_at)
+{
+	(void) cano_lane_note(MyDatabaseId, role, due_at, CANO_NO_PLACE);
+}
+
+bool
 cano_lane_may_look_at_all(Oid role)
 {
 	CanoLane   *lane;
@@ -491,6 +524,12 @@ cano_wake_at_commit(Oid role, TimestampTz due_at, CanoPlace place)
 }
 
 void
+cano_lower_at_commit(Oid role, CanoPlace place)
+{
+	cano_wake_at_commit(role, DT_NOEND, place);
+}
+
+void
 cano_stop_at_commit(int64 run, int64 fan)
 {
 	MemoryContext caller;
@@ -503,6 +542,7 @@ cano_stop_at_commit(int64 run, int64 fan)
 	stop = palloc(sizeof(PendingStop));
 	stop->run = run;
 	stop->fan = fan;
+	stop->level = GetCurrentTransactionNestLevel();
 	pending_stops = lappend(pending_stops, stop);
 	MemoryContextSwitchTo(caller);
 }
@@ -532,7 +572,10 @@ static void
 register_callback(void)
 {
 	if (!callback_registered)
+	{
 		RegisterXactCallback(transaction_ended, NULL);
+		RegisterSubXactCallback(subtransaction_ended, NULL);
+	}
 	callback_registered = true;
 }
 
@@ -633,13 +676,45 @@ tell_lanes(void)
 static void
 interrupt_stopped(void)
 {
+	if (pending_stops != NIL)
+		cano_slots_stop(is_stopped);
+}
+
+static bool
+is_stopped(int64 run, int64 fan)
+{
+	ListCell   *cell;
+
+	foreach(cell, pending_stops)
+	{
+		const PendingStop *stop = lfirst(cell);
+
+		if (stop->run == run && (stop->fan == 0 || stop->fan == fan))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Somebody who is not to be stopped after all must not be interrupted.
+ */
+static void
+subtransaction_ended(SubXactEvent event, SubTransactionId subid,
+					 SubTransactionId parent, void *arg)
+{
+	int			level = GetCurrentTransactionNestLevel();
 	ListCell   *cell;
 
 	foreach(cell, pending_stops)
 	{
 		PendingStop *stop = lfirst(cell);
 
-		cano_slots_stop(stop->run, stop->fan);
+		if (stop->level < level)
+			continue;
+		if (event == SUBXACT_EVENT_COMMIT_SUB)
+			stop->level = level - 1;
+		else if (event == SUBXACT_EVENT_ABORT_SUB)
+			pending_stops = foreach_delete_current(pending_stops, cell);
 	}
 }
 

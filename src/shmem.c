@@ -362,7 +362,7 @@ cano_slot_end(void)
 }
 
 void
-cano_slots_stop(int64 run, int64 fan)
+cano_slots_stop(bool (*is_stopped) (int64 run, int64 fan))
 {
 	if (cano_shared == NULL)
 		return;
@@ -371,17 +371,26 @@ cano_slots_stop(int64 run, int64 fan)
 	{
 		CanoSlot   *slot = &cano_shared->slots[i];
 		CanoTask   *task = &cano_shared->tasks[i];
-		bool		stop;
+		bool		running;
+		int64		run;
+		int64		fan;
 
 		if (i == cano_my_slot || slot->pid == 0 ||
 			slot->database != MyDatabaseId)
 			continue;
 		SpinLockAcquire(&slot->mutex);
-		stop = task->running && !task->stopped && task->run == run &&
-			(fan == 0 || task->fan == fan);
-		task->stopped |= stop;
+		running = task->running && !task->stopped;
+		run = task->run;
+		fan = task->fan;
 		SpinLockRelease(&slot->mutex);
-		if (stop)
+		if (!running || !is_stopped(run, fan))
+			continue;
+
+		SpinLockAcquire(&slot->mutex);
+		running = task->running && task->run == run && task->fan == fan;
+		task->stopped |= running;
+		SpinLockRelease(&slot->mutex);
+		if (running)
 			kill(slot->pid, SIGINT);
 	}
 	LWLockRelease(cano_shared->lock);

@@ -52,10 +52,10 @@ extern void cano_slot_begin(const CanoDoing *doing);
 extern bool cano_slot_end(void);
 
 /*
- * Interrupt, in other processes, what runs for this run or, if it is not 0,
- * for this fan only.  Not under a lock.
+ * Interrupt what runs in other processes for those runs and fans of which
+ * "is_stopped" says so.  Not under a lock.
  */
-extern void cano_slots_stop(int64 run, int64 fan);
+extern void cano_slots_stop(bool (*is_stopped) (int64 run, int64 fan));
 
 /* What cano.progress() said of the task that this process is running. */
 extern void cano_slot_progress(int64 done, int64 total, const char *note);
@@ -71,6 +71,12 @@ extern void cano_slot_progress(int64 done, int64 total, const char *note);
 extern void cano_wake_at_commit(Oid role, TimestampTz due_at, CanoPlace place);
 
 /*
+ * The same for work that this process will look for itself: nobody is woken,
+ * but everybody who looks will find it.
+ */
+extern void cano_lower_at_commit(Oid role, CanoPlace place);
+
+/*
  * A claim need not look at what stands before the hint: nothing there is due.
  * Not starting at the head of the queue is what keeps a claim cheap, because
  * the dead rows of jobs that are done stand there until they are vacuumed.
@@ -81,6 +87,13 @@ extern void cano_wake_at_commit(Oid role, TimestampTz due_at, CanoPlace place);
  */
 extern CanoPlace cano_lane_hint(Oid role);
 extern void cano_lane_claimed(Oid role, CanoPlace next);
+
+/*
+ * Does anybody know when the role's next timer is due?  Who begins a task
+ * that may be long says it at once, because he will not look for as long.
+ */
+extern bool cano_lane_knows_due(Oid role);
+extern void cano_lane_note_due(Oid role, TimestampTz due_at);
 
 /*
  * May a claim that found nothing look at the whole queue?  A safety net,

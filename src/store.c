@@ -29,6 +29,9 @@
 #include "store_stop.h"
 #include "window.h"
 
+/* A job of which no crash is known. */
+#define NEVER_CRASHED	(-1)
+
 static int	load_runs(CanoSettlement *settlement, int n, CanoRun *runs,
 					  MemoryContext context);
 static void load_run(CanoSettlement *settlement, CanoRun *run, int row);
@@ -205,6 +208,12 @@ static CanoStatement delete_keys = {
 	3, {OIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 };
 
+/* A lane that has crashed is careful until its end. */
+static CanoStatement calm_crashes = {
+	"UPDATE cano._crash x SET crashes = 0 WHERE x.job = ANY ($1)",
+	1, {INT8ARRAYOID}
+};
+
 static CanoStatement delete_crashes = {
 	"DELETE FROM cano._crash x WHERE x.job = ANY ($1)",
 	1, {INT8ARRAYOID}
@@ -331,7 +340,7 @@ load_run(CanoSettlement *settlement, CanoRun *run, int row)
 	run->depth = cano_column_int32(row, n++, 0);
 	run->began_at = cano_column_time(row, n++, DT_NOBEGIN);
 	run->ended = !cano_column_bool(row, n++, true);
-	run->crashes = cano_column_int32(row, n++, 0);
+	run->crashes = cano_column_int32(row, n++, NEVER_CRASHED);
 	run->stop = cano_column_bool(row, n++, false);
 	run->stop_reason = cano_column_text(row, n++);
 	run->branch = cano_column_int32(row, n++, CANO_NO_BRANCH);
@@ -345,6 +354,8 @@ load_run(CanoSettlement *settlement, CanoRun *run, int row)
 	}
 	if (run->data == NULL)
 		run->data = run->input;
+	run->careful = run->crashes != NEVER_CRASHED;
+	run->crashes = Max(run->crashes, 0);
 }
 
 bool
@@ -383,6 +394,7 @@ cano_settlement_init(CanoSettlement *settlement, Oid owner)
 	cano_rows_init(&settlement->attempts, &insert_attempts);
 	cano_rows_init(&settlement->endings, &update_runs);
 	cano_rows_init(&settlement->keys, &delete_keys);
+	cano_rows_init(&settlement->calmed, &calm_crashes);
 	cano_rows_init(&settlement->crashes, &delete_crashes);
 	cano_store_listeners_init(&settlement->listeners);
 	cano_store_stops_init(&settlement->stops, &settlement->stopped,
@@ -563,7 +575,7 @@ forget_crashes(CanoSettlement *settlement, const CanoRun *run)
 {
 	CanoRows   *rows = &settlement->crashes;
 
-	if (run->crashes > 0)
+	if (run->careful)
 		cano_rows_set(rows, cano_rows_add(rows), 0, Int64GetDatum(run->job));
 }
 
@@ -571,6 +583,16 @@ void
 cano_settle_lane_end(CanoSettlement *settlement, CanoRun *lane)
 {
 	forget_crashes(settlement, lane);
+	lane->careful = false;
+}
+
+void
+cano_settle_branch_end(CanoSettlement *settlement, CanoRun *lane)
+{
+	CanoRows   *rows = &settlement->calmed;
+
+	if (lane->crashes > 0)
+		cano_rows_set(rows, cano_rows_add(rows), 0, Int64GetDatum(lane->job));
 	lane->crashes = 0;
 }
 
@@ -597,6 +619,7 @@ cano_store_settle(CanoSettlement *settlement, TimestampTz *due_at)
 	(void) cano_rows_run(&settlement->timers, &insert_timers, SPI_OK_INSERT);
 	(void) cano_rows_run(&settlement->attempts, &insert_attempts, SPI_OK_INSERT);
 	(void) cano_rows_run(&settlement->keys, &delete_keys, SPI_OK_DELETE);
+	(void) cano_rows_run(&settlement->calmed, &calm_crashes, SPI_OK_UPDATE);
 	(void) cano_rows_run(&settlement->crashes, &delete_crashes, SPI_OK_DELETE);
 	settle_endings(settlement);
 	cano_store_forget_stops(&settlement->stopped);
@@ -610,7 +633,8 @@ cano_store_settle(CanoSettlement *settlement, TimestampTz *due_at)
 }
 
 /*
- * Who tells others that a run has ended locks their runs, too.
+ * Runs are locked in the order of their ids; who tells others that a run has
+ * ended locks their runs, too.
  */
 static void
 settle_endings(CanoSettlement *settlement)
@@ -618,7 +642,7 @@ settle_endings(CanoSettlement *settlement)
 	CanoRows   *endings = &settlement->endings;
 	CanoRows   *listeners = &settlement->listeners;
 
-	if (listeners->nrows > 0)
+	if (listeners->nrows + endings->nrows > 1)
 	{
 		CanoRows	runs;
 

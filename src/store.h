@@ -71,7 +71,8 @@ typedef struct CanoRun
 	const char *key;			/* or NULL */
 	Jsonb	   *input;
 	Jsonb	   *headers;		/* or NULL */
-	int32		crashes;
+	int32		crashes;		/* of the branch at hand, of a lane */
+	bool		careful;		/* the job has crashed: run it alone */
 	int64		parent;			/* 0: none */
 	int32		depth;			/* how many runs it is under */
 	TimestampTz began_at;		/* of its time: submitted, or due first */
@@ -92,6 +93,7 @@ typedef struct CanoSettlement
 	CanoRows	attempts;
 	CanoRows	endings;
 	CanoRows	keys;			/* to free */
+	CanoRows	calmed;			/* crashes of lanes that have come past them */
 	CanoRows	crashes;		/* to forget */
 	CanoRows	listeners;		/* runs that may wait for what is there */
 	CanoRows	stops;			/* runs that are to stop: see where they are */
@@ -220,6 +222,9 @@ extern void cano_settle_attempt(CanoSettlement *settlement, const CanoRun *run,
 								const CanoAttempt *attempt);
 extern void cano_settle_end(CanoSettlement *settlement, const CanoRun *run,
 							const CanoRunEnd *end);
+
+/* The lane's branch has ended, whatever it did to the server before. */
+extern void cano_settle_branch_end(CanoSettlement *settlement, CanoRun *lane);
 
 /* The lane has no more branches to go on with. */
 extern void cano_settle_lane_end(CanoSettlement *settlement, CanoRun *lane);

@@ -16,7 +16,7 @@
 static CanoStatement last_child = {
 	"SELECT c.status, c.data, c.error FROM cano._run c"
 	" WHERE c.parent = $1 AND c.status <> 'active'"
-	" ORDER BY c.id DESC LIMIT 1",
+	" ORDER BY c.submitted_at DESC, c.id DESC LIMIT 1",
 	1, {INT8OID}
 };
 

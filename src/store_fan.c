@@ -40,14 +40,14 @@ static CanoStatement insert_branches = {
 };
 
 static CanoStatement find_unbegun = {
-	"SELECT b.branch, b.input FROM cano._branch b"
+	"SELECT b.branch FROM cano._branch b"
 	" WHERE b.fan = $1 AND b.branch > $2 AND b.status = 'q'"
 	" ORDER BY b.branch LIMIT $3",
 	3, {INT8OID, INT4OID, INT4OID}
 };
 
 static CanoStatement is_unbegun = {
-	"SELECT FROM cano._branch b"
+	"SELECT b.input FROM cano._branch b"
 	" WHERE b.fan = $1 AND b.branch = $2 AND b.status = 'q'",
 	2, {INT8OID, INT4OID}
 };
@@ -243,8 +243,7 @@ insert_chunk(CanoRows *rows, Size *bytes)
 }
 
 int
-cano_store_find_unbegun(int64 fan, int behind, int limit, CanoTaken *found,
-						MemoryContext context)
+cano_store_find_unbegun(int64 fan, int behind, int limit, int *found)
 {
 	Datum		values[] = {
 		Int64GetDatum(fan),
@@ -253,23 +252,26 @@ cano_store_find_unbegun(int64 fan, int behind, int limit, CanoTaken *found,
 	};
 	int			n = cano_statement_run(&find_unbegun, values, NULL,
 									   SPI_OK_SELECT);
-	MemoryContext spi_context = MemoryContextSwitchTo(context);
 
 	for (int i = 0; i < n; i++)
-	{
-		found[i].branch = cano_column_int32(i, 1, 0);
-		found[i].input = cano_column_jsonb(i, 2);
-	}
-	MemoryContextSwitchTo(spi_context);
+		found[i] = cano_column_int32(i, 1, 0);
 	return n;
 }
 
 bool
-cano_store_is_unbegun(int64 fan, int branch)
+cano_store_is_unbegun(int64 fan, int branch, CanoTaken *taken,
+					  MemoryContext context)
 {
 	Datum		values[] = {Int64GetDatum(fan), Int32GetDatum(branch)};
+	MemoryContext spi_context;
 
-	return cano_statement_run(&is_unbegun, values, NULL, SPI_OK_SELECT) > 0;
+	if (cano_statement_run(&is_unbegun, values, NULL, SPI_OK_SELECT) == 0)
+		return false;
+	spi_context = MemoryContextSwitchTo(context);
+	taken->branch = branch;
+	taken->input = cano_column_jsonb(0, 1);
+	MemoryContextSwitchTo(spi_context);
+	return true;
 }
 
 /*

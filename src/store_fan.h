@@ -101,11 +101,12 @@ extern void cano_store_fan(const CanoFan *fan, const char *state,
 
 /*
  * Up to so many of the fan's branches behind that one which nobody has begun,
- * as far as is committed; and whether that is so of one of them.
+ * as far as is committed; and one of them, if that is still so.
  */
 extern int	cano_store_find_unbegun(int64 fan, int behind, int limit,
-									CanoTaken *found, MemoryContext context);
-extern bool cano_store_is_unbegun(int64 fan, int branch);
+									int *found);
+extern bool cano_store_is_unbegun(int64 fan, int branch, CanoTaken *taken,
+								  MemoryContext context);
 
 /*
  * Lock fans, in the order of their ids, and read how far they are.  A fan

@@ -58,18 +58,22 @@ static CanoStatement lock_runs = {
 	1, {INT8ARRAYOID}
 };
 
+/* Whoever has a timer in hand makes its run due himself. */
 static CanoStatement deliver = {
 	"WITH due AS ("
-	"	DELETE FROM cano._timer t"
-	"	WHERE t.id = ANY (ARRAY("
-	"		SELECT coalesce((SELECT k.job FROM cano._checkpoint k"
-	"			WHERE k.run = u.run ORDER BY k.sequence DESC LIMIT 1), u.run)"
-	"		FROM unnest($1) u (run)))"
-	"	AND (t.waiting IN ('g', 'x') AND EXISTS (SELECT FROM cano._signal s"
-	"			WHERE s.run = t.run AND s.name = t.awaits)"
-	"		OR t.waiting = 'c' AND NOT EXISTS (SELECT FROM cano._run c"
-	"			WHERE c.parent = t.run AND c.status = 'active')"
-	"		OR EXISTS (SELECT FROM cano._stop o WHERE o.run = t.run))"
+	"	DELETE FROM cano._timer d"
+	"	WHERE d.id = ANY (ARRAY("
+	"		SELECT t.id FROM cano._timer t"
+	"		WHERE t.id = ANY (ARRAY("
+	"			SELECT coalesce((SELECT k.job FROM cano._checkpoint k"
+	"				WHERE k.run = u.run ORDER BY k.sequence DESC LIMIT 1), u.run)"
+	"			FROM unnest($1) u (run)))"
+	"		AND (t.waiting IN ('g', 'x') AND EXISTS (SELECT FROM cano._signal s"
+	"				WHERE s.run = t.run AND s.name = t.awaits)"
+	"			OR t.waiting = 'c' AND NOT EXISTS (SELECT FROM cano._run c"
+	"				WHERE c.parent = t.run AND c.status = 'active')"
+	"			OR EXISTS (SELECT FROM cano._stop o WHERE o.run = t.run))"
+	"		FOR UPDATE OF t SKIP LOCKED))"
 	"	RETURNING " CANO_JOB_COLUMNS ", waiting)"
 	", moved AS ("
 	"	INSERT INTO cano._job (" CANO_JOB_COLUMNS ")"

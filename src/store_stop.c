@@ -55,7 +55,7 @@ static CanoStatement stop = {
 	"	INSERT INTO cano._job (" CANO_JOB_COLUMNS ")"
 	"	SELECT " CANO_JOB_COLUMNS " FROM due RETURNING run, priority, id)"
 	", queued AS ("
-	"	SELECT q.run FROM place p JOIN cano._job q"
+	"	SELECT q.run, q.priority, q.id FROM place p JOIN cano._job q"
 	"		ON q.owner = p.owner AND q.priority = p.priority AND q.id = p.id"
 	"	FOR UPDATE OF q SKIP LOCKED)"
 	", again AS ("
@@ -71,14 +71,19 @@ static CanoStatement stop = {
 	"	DELETE FROM cano._stop s"
 	"	WHERE s.run = ANY ($1)"
 	"	AND NOT EXISTS (SELECT FROM place p WHERE p.run = s.run))"
-	" SELECT (SELECT min(m.priority) FROM moved m), (SELECT min(m.id) FROM moved m),"
-	"	(SELECT count(*) FROM again)",
-	3, {INT8ARRAYOID, INT8OID, TIMESTAMPTZOID}
+	" SELECT n.priority, n.id, n.run, n.busy FROM ("
+	"	SELECT m.priority, m.id, m.run, false AS busy FROM moved m"
+	"	UNION ALL SELECT q.priority, q.id, q.run, false FROM queued q"
+	"	UNION ALL SELECT $4, $5, g.run, true FROM again g) n"
+	" ORDER BY n.priority, n.id",
+	5, {INT8ARRAYOID, INT8OID, TIMESTAMPTZOID, INT4OID, INT8OID}
 };
 
 static CanoStatement stopped_runs = {
 	"WITH deadlines AS ("
-	"	DELETE FROM cano._timer t WHERE t.id = ANY ($2))"
+	"	DELETE FROM cano._timer t WHERE t.id = ANY (ARRAY("
+	"		SELECT s.id FROM cano._timer s WHERE s.id = ANY ($2)"
+	"		FOR UPDATE SKIP LOCKED)))"
 	" DELETE FROM cano._stop s WHERE s.run = ANY ($1)",
 	2, {INT8ARRAYOID, INT8ARRAYOID}
 };
@@ -142,24 +147,32 @@ cano_store_stops_init(CanoRows *stops, CanoRows *stopped, CanoRows *parents)
 	cano_rows_init_some(parents, &stop_children, 1);
 }
 
+/*
+ * One that is busy may have begun a task after it was interrupted last.
+ */
 CanoPlace
 cano_store_stop(CanoRows *stops, TimestampTz now, TimestampTz *look_again_at)
 {
-	CanoPlace	place = CANO_NO_PLACE;
-	Datum		values[3];
+	CanoPlace	none = CANO_NO_PLACE;
+	Datum		values[5];
+	uint64		n;
 
 	*look_again_at = DT_NOEND;
 	if (stops->nrows == 0)
-		return place;
+		return none;
 	cano_rows_arrays(stops, &stop, values);
 	values[1] = Int64GetDatum(node());
 	values[2] = TimestampTzGetDatum(TimestampTzPlusMilliseconds(now, LOOK_AGAIN_MS));
-	(void) cano_statement_run(&stop, values, NULL, SPI_OK_SELECT);
-	place.priority = cano_column_int32(0, 1, place.priority);
-	place.id = cano_column_int64(0, 2, place.id);
-	if (cano_column_int64(0, 3, 0) > 0)
-		*look_again_at = DatumGetTimestampTz(values[2]);
-	return place;
+	values[3] = Int32GetDatum(none.priority);
+	values[4] = Int64GetDatum(none.id);
+	n = cano_statement_run(&stop, values, NULL, SPI_OK_SELECT);
+	for (int i = 0; i < n; i++)
+		if (cano_column_bool(i, 4, false))
+		{
+			cano_stop_at_commit(cano_column_int64(i, 3, 0), 0);
+			*look_again_at = DatumGetTimestampTz(values[2]);
+		}
+	return cano_store_place(n);
 }
 
 void

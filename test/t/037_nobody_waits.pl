@@ -1,0 +1,54 @@
+# A worker that is busy with a long task keeps nothing from the others: not
+# what became due together with it, and not that its run was cancelled.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use CanoServer;
+use Test::More;
+
+my $node = new_server('nobody_waits', "cano.workers_per_role = 2\n");
+use_database($node, 'postgres');
+my @as_worker = (extra_params => [ '-U', 'worker' ]);
+
+# Due at the same time
+close_gate($node);
+my $gated = submit($node, q{'gated', run_at => clock_timestamp() + interval '1 s'});
+$node->safe_psql('postgres',
+	q{SELECT count(*) FROM cano.submit_many('three', array_fill('{}'::jsonb, ARRAY[50]), run_at => clock_timestamp() + interval '1 s')},
+	@as_worker);
+wait_at_gate($node);
+ok( $node->poll_query_until('postgres',
+		"SELECT count(*) = 50 FROM cano.runs WHERE run_id > $gated AND status = 'completed'"),
+	'what became due together with a long task is done meanwhile');
+is(run_story($node, $gated), 'running 0 0', 'which goes on');
+open_gate($node);
+wait_ended($node, $gated);
+
+# Cancelled between its claim and its task
+close_gate($node);
+my $session = $node->background_psql('postgres');
+$session->query_safe('SELECT pg_advisory_lock(779, 1)');
+$node->safe_psql('postgres', "ALTER ROLE worker SET cano.debug_stop = 'batch-claimed:wait'");
+$node->safe_psql('postgres',
+	"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'cano worker'");
+my $run = submit($node, q{'gated'});
+ok( $node->poll_query_until('postgres',
+		"SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 779 AND NOT granted)"),
+	'a worker has claimed the run');
+is($node->safe_psql('postgres', "SELECT cano.cancel($run)", @as_worker), 't', 'which is cancelled');
+$session->query_safe('SELECT pg_advisory_unlock(779, 1)');
+ok($node->poll_query_until('postgres', "SELECT status = 'cancelled' FROM cano.runs WHERE run_id = $run"),
+	'and ends, although its task began after that');
+open_gate($node);
+is($node->safe_psql('postgres', "SELECT count(*) FROM ledger WHERE run = $run"), '0', 'without an effect');
+ok( $node->poll_query_until('postgres',
+		'SELECT (SELECT count(*) FROM cano._job) + (SELECT count(*) FROM cano._timer) + (SELECT count(*) FROM cano._stop) = 0'),
+	'nothing is left to do');
+
+$session->quit;
+$node->stop;
+done_testing();
