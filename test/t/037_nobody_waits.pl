@@ -25,6 +25,15 @@ ok( $node->poll_query_until('postgres',
 		"SELECT count(*) = 50 FROM cano.runs WHERE run_id > $gated AND status = 'completed'"),
 	'what became due together with a long task is done meanwhile');
 is(run_story($node, $gated), 'running 0 0', 'which goes on');
+
+# Cancelled, but not after all
+my $since = "SELECT min(waitstart) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE backend_type = 'cano worker' AND NOT granted";
+my $before = $node->safe_psql('postgres', $since);
+$node->safe_psql('postgres', "BEGIN; SAVEPOINT a; SELECT cano.cancel($gated); ROLLBACK TO a; COMMIT", @as_worker);
+$node->safe_psql('postgres',
+	q{SELECT count(*) FROM cano.submit_many('three', array_fill('{}'::jsonb, ARRAY[50]))}, @as_worker);
+$node->poll_query_until('postgres', "SELECT count(*) = 100 FROM cano.runs WHERE status = 'completed'");
+is($node->safe_psql('postgres', $since), $before, 'a cancellation that is rolled back to a savepoint interrupts nothing');
 open_gate($node);
 wait_ended($node, $gated);
 
