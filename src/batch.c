@@ -79,6 +79,9 @@ static int	claim_limit = 1;
 /* So many jobs are still to be run one a transaction. */
 static int	one_by_one = 0;
 
+/* The latest transaction did nothing but put into the queue what was due. */
+static bool just_published = false;
+
 void
 cano_batch_run(int64 run, int max_steps, CanoBatchResult *result)
 {
@@ -272,8 +275,12 @@ claim_any(CanoBatch *batch, TimestampTz now, int limit,
 	CanoPlace	hint = cano_lane_hint(batch->owner);
 	CanoPlace	from = hint;
 	CanoPlace	next;
+	bool		looks = !just_published;
 
-	if (published(batch, cano_store_promote(batch->owner, now, NULL)))
+	/* Every other time, so that there is always time for the queue. */
+	just_published = looks &&
+		published(batch, cano_store_promote(batch->owner, now, NULL));
+	if (just_published)
 		return;
 	drive->nruns = cano_store_claim(&drive->settlement, from, limit,
 									batch->runs, batch_context);
@@ -290,7 +297,7 @@ claim_any(CanoBatch *batch, TimestampTz now, int limit,
 	}
 	if (drive->nruns == 0)
 	{
-		result->idle = true;
+		result->idle = looks;
 		result->next_due = cano_store_next_due(batch->owner, now, NULL);
 		return;
 	}
