@@ -1,64 +1,9 @@
 -- What a branch of a split is given, may say, and leaves.
 \ir lib/start.psql
+\ir lib/split.psql
 SELECT plan(54);
 
-CREATE SCHEMA t_split;
 CREATE ROLE t_split_other LOGIN;
-CREATE SEQUENCE t_split.calls;
-CREATE TABLE t_split.effect (run bigint, branch int, what text);
-CREATE TABLE t_split.late (n int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED);
--- One branch does as it is told by its input.
-CREATE FUNCTION t_split.branch(run_id bigint, branch int, attempt int, what text DEFAULT 'good', good_at int DEFAULT 1000)
-RETURNS cano.outcome LANGUAGE plpgsql AS $$
-BEGIN
-	PERFORM nextval('t_split.calls');
-	INSERT INTO t_split.effect VALUES (run_id, branch, what);
-	CASE what
-		WHEN 'good' THEN NULL;
-		WHEN 'bad' THEN
-			IF attempt < good_at THEN
-				RAISE EXCEPTION 'branch % is bad', branch;
-			END IF;
-		WHEN 'permanent' THEN
-			RAISE EXCEPTION 'for ever' USING ERRCODE = 'CN900';
-		WHEN 'failed' THEN RETURN cano.failed('declined');
-		WHEN 'cancelled' THEN RETURN cano.cancelled('called off');
-		WHEN 'more' THEN RETURN cano.more('1');
-		WHEN 'null' THEN RETURN NULL;
-		WHEN 'elsewhere' THEN RETURN cano.next('nowhere', output => '{"went": "elsewhere"}');
-		WHEN 'slow' THEN PERFORM pg_sleep(30); -- lasts: until interrupted
-		WHEN 'late' THEN INSERT INTO t_split.late VALUES (1);
-	END CASE;
-	RETURN cano.next(output => to_jsonb(branch));
-END $$;
--- Branches that are told these things; "bad 2h" is bad at first and waits two
--- hours for its next attempt, which is good.
-CREATE FUNCTION t_split.told(VARIADIC what text[]) RETURNS jsonb[] LANGUAGE sql AS $$
-	SELECT coalesce(array_agg(cano.branch('t_split.branch',
-		retry => CASE WHEN w LIKE '% %' THEN cano.fixed(1, split_part(w, ' ', 2)::interval) ELSE cano.none() END,
-		timeout => CASE WHEN w = 'slow' THEN interval '50 ms' END,
-		input => jsonb_build_object('what', split_part(w, ' ', 1)) || CASE WHEN w LIKE '% %' THEN '{"good_at": 2}'::jsonb ELSE '{}' END)
-		ORDER BY i), '{}')
-	FROM unnest(what) WITH ORDINALITY AS u (w, i) $$;
-CREATE FUNCTION pg_temp.start(tasks jsonb[], how jsonb DEFAULT cano.all(), timeout interval DEFAULT NULL, bulkhead int DEFAULT NULL,
-	input jsonb DEFAULT '{}', priority int DEFAULT 1000, max_attempts int DEFAULT NULL)
-RETURNS bigint LANGUAGE plpgsql AS $$
-BEGIN
-	PERFORM setval('t_split.calls', 1, false);
-	PERFORM cano.define('t_split', cano.split('s', tasks, "join" => how, next => 'end', timeout => timeout,
-		bulkhead => bulkhead), cano.exit('end'));
-	RETURN cano.submit('t_split', input, priority => priority, max_attempts => max_attempts);
-END $$;
--- How it ended: its outputs, or its error.
-CREATE FUNCTION pg_temp.story(run bigint) RETURNS text LANGUAGE sql AS $$
-	SELECT concat_ws(' ', r.status, r.waiting_for, r.result ->> 's', r.error ->> 'category', r.error ->> 'message')
-	FROM cano.runs AS r WHERE r.run_id = $1 $$;
-CREATE FUNCTION pg_temp.branches(run bigint) RETURNS text LANGUAGE sql AS $$
-	SELECT string_agg(concat_ws(' ', b.status, b.error ->> 'category'), ', ' ORDER BY b.branch)
-	FROM cano.branches AS b WHERE b.run_id = $1 $$;
--- Jobs and timers of a run that are left.
-CREATE FUNCTION pg_temp.left(run bigint) RETURNS bigint LANGUAGE sql AS $$
-	SELECT (SELECT count(*) FROM cano._job AS j WHERE j.run = $1) + (SELECT count(*) FROM cano._timer AS t WHERE t.run = $1) $$;
 
 -- what a branch may say
 SELECT pg_temp.start(t_split.told('good', 'bad', 'permanent', 'failed', 'more', 'null', 'elsewhere', 'slow'), cano.quorum(3)) AS run \gset

@@ -1,64 +1,8 @@
 -- When the branches of a split join, and what becomes of those that are not
 -- needed.
 \ir lib/start.psql
+\ir lib/split.psql
 SELECT plan(70);
-
-CREATE SCHEMA t_joins;
-CREATE SEQUENCE t_joins.calls;
-CREATE TABLE t_joins.effect (run bigint, branch int, what text);
-
--- One branch does as it is told by its input.
-CREATE FUNCTION t_joins.branch(run_id bigint, branch int, attempt int, what text DEFAULT 'good', good_at int DEFAULT 1000)
-RETURNS cano.outcome LANGUAGE plpgsql AS $$
-BEGIN
-	PERFORM nextval('t_joins.calls');
-	INSERT INTO t_joins.effect VALUES (run_id, branch, what);
-	CASE what
-		WHEN 'good' THEN NULL;
-		WHEN 'bad' THEN
-			IF attempt < good_at THEN
-				RAISE EXCEPTION 'branch % is bad', branch;
-			END IF;
-		WHEN 'permanent' THEN
-			RAISE EXCEPTION 'for ever' USING ERRCODE = 'CN900';
-		WHEN 'failed' THEN RETURN cano.failed('declined');
-		WHEN 'cancelled' THEN RETURN cano.cancelled('called off');
-		WHEN 'more' THEN RETURN cano.more('1');
-		WHEN 'null' THEN RETURN NULL;
-		WHEN 'elsewhere' THEN RETURN cano.next('nowhere', output => '{"went": "elsewhere"}');
-		WHEN 'slow' THEN PERFORM pg_sleep(30); -- lasts: until interrupted
-	END CASE;
-	RETURN cano.next(output => to_jsonb(branch));
-END $$;
--- Branches that are told these things; "bad 2h" is bad at first and waits two
--- hours for its next attempt, which is good.
-CREATE FUNCTION t_joins.told(VARIADIC what text[]) RETURNS jsonb[] LANGUAGE sql AS $$
-	SELECT coalesce(array_agg(cano.branch('t_joins.branch',
-		retry => CASE WHEN w LIKE '% %' THEN cano.fixed(1, split_part(w, ' ', 2)::interval) ELSE cano.none() END,
-		timeout => CASE WHEN w = 'slow' THEN interval '50 ms' END,
-		input => jsonb_build_object('what', split_part(w, ' ', 1)) || CASE WHEN w LIKE '% %' THEN '{"good_at": 2}'::jsonb ELSE '{}' END)
-		ORDER BY i), '{}')
-	FROM unnest(what) WITH ORDINALITY AS u (w, i) $$;
-CREATE FUNCTION pg_temp.start(tasks jsonb[], how jsonb DEFAULT cano.all(), timeout interval DEFAULT NULL, bulkhead int DEFAULT NULL,
-	input jsonb DEFAULT '{}', priority int DEFAULT 1000, max_attempts int DEFAULT NULL)
-RETURNS bigint LANGUAGE plpgsql AS $$
-BEGIN
-	PERFORM setval('t_joins.calls', 1, false);
-	PERFORM cano.define('t_joins', cano.split('s', tasks, "join" => how, next => 'end', timeout => timeout,
-		bulkhead => bulkhead), cano.exit('end'));
-	RETURN cano.submit('t_joins', input, priority => priority, max_attempts => max_attempts);
-END $$;
--- How it ended: its outputs, or its error.
-CREATE FUNCTION pg_temp.story(run bigint) RETURNS text LANGUAGE sql AS $$
-	SELECT concat_ws(' ', r.status, r.waiting_for, r.result ->> 's', r.error ->> 'category', r.error ->> 'message')
-	FROM cano.runs AS r WHERE r.run_id = $1 $$;
-CREATE FUNCTION pg_temp.branches(run bigint) RETURNS text LANGUAGE sql AS $$
-	SELECT string_agg(concat_ws(' ', b.status, b.error ->> 'category'), ', ' ORDER BY b.branch)
-	FROM cano.branches AS b WHERE b.run_id = $1 $$;
--- Jobs and timers of a run that are left.
-CREATE FUNCTION pg_temp.left(run bigint) RETURNS bigint LANGUAGE sql AS $$
-	SELECT (SELECT count(*) FROM cano._job AS j WHERE j.run = $1) + (SELECT count(*) FROM cano._timer AS t WHERE t.run = $1) $$;
-
 
 -- no branches at all
 CREATE TEMP TABLE empty AS
@@ -71,33 +15,33 @@ SELECT matches(pg_temp.story(run), replace(replace(replace(wanted, 'failed', 'fa
 	'without branches: ' || how::text) FROM empty ORDER BY run;
 
 -- all of them end
-SELECT pg_temp.start(t_joins.told('bad', 'bad', 'good', 'good'), cano.any()) AS run \gset
+SELECT pg_temp.start(t_split.told('bad', 'bad', 'good', 'good'), cano.any()) AS run \gset
 CALL cano.work();
 SELECT is(pg_temp.story(:run) || ': ' || pg_temp.branches(:run),
 	'completed [null, null, 2, null]: failed task_execution, failed task_execution, completed, cancelled',
 	'any: failures do not end it, the first success does');
-SELECT is((SELECT string_agg(branch::text, ' ') FROM t_joins.effect WHERE run = :run), '2', 'any: one that is cancelled leaves no effect');
-SELECT pg_temp.start(t_joins.told('bad', 'bad'), cano.any()) AS run \gset
+SELECT is((SELECT string_agg(branch::text, ' ') FROM t_split.effect WHERE run = :run), '2', 'any: one that is cancelled leaves no effect');
+SELECT pg_temp.start(t_split.told('bad', 'bad'), cano.any()) AS run \gset
 CALL cano.work();
 SELECT matches(pg_temp.story(:run), 'failed workflow .*condition not met.*0 of 2.*any.*task 0: branch 0 is bad; task 1: branch 1 is bad$',
 	'any: if all fail it fails');
-SELECT pg_temp.start(t_joins.told('bad 1h', 'good', 'bad 1h'), cano.any()) AS run \gset
+SELECT pg_temp.start(t_split.told('bad 1h', 'good', 'bad 1h'), cano.any()) AS run \gset
 CALL cano.work();
 SELECT is(pg_temp.story(:run) || ': ' || pg_temp.branches(:run), 'completed [null, 1, null]: cancelled, completed, cancelled',
 	'any: nobody waits for a retry');
 SELECT is(pg_temp.left(:run), 0::bigint, 'any: the retries are gone');
-SELECT pg_temp.start(t_joins.told('good', 'good'), cano.quorum(3)) AS run \gset
+SELECT pg_temp.start(t_split.told('good', 'good'), cano.quorum(3)) AS run \gset
 CALL cano.work();
 SELECT matches(pg_temp.story(:run) || ': ' || pg_temp.branches(:run), 'failed workflow .*2 of 2.*quorum.*: completed, completed$',
 	'a quorum of more than there are fails, when all have ended');
-SELECT is((SELECT count(*) FROM t_joins.effect WHERE run = :run), 2::bigint, 'their effects stay');
-SELECT pg_temp.start(t_joins.told('good', 'good', 'bad 1h'), cano.quorum(1)) AS run \gset
+SELECT is((SELECT count(*) FROM t_split.effect WHERE run = :run), 2::bigint, 'their effects stay');
+SELECT pg_temp.start(t_split.told('good', 'good', 'bad 1h'), cano.quorum(1)) AS run \gset
 CALL cano.work();
 SELECT is(pg_temp.story(:run), 'waiting branches', 'a quorum that is met waits for the others');
 SELECT pg_temp.later('2 h');
 CALL cano.work();
 SELECT is(pg_temp.story(:run), 'completed [0, 1, 2]', 'and has their outputs');
-SELECT pg_temp.start(t_joins.told('bad', 'bad 1h'), cano.all()) AS run \gset
+SELECT pg_temp.start(t_split.told('bad', 'bad 1h'), cano.all()) AS run \gset
 CALL cano.work();
 SELECT is(pg_temp.story(:run), 'waiting branches', 'all: a failure does not end it');
 SELECT pg_temp.later('2 h');
@@ -105,40 +49,40 @@ CALL cano.work();
 SELECT matches(pg_temp.story(:run), 'failed workflow .*1 of 2.*all', 'all: but fails it in the end');
 
 -- partial
-SELECT pg_temp.start(t_joins.told('bad', 'good', 'good', 'good'), cano.partial(2)) AS run \gset
+SELECT pg_temp.start(t_split.told('bad', 'good', 'good', 'good'), cano.partial(2)) AS run \gset
 CALL cano.work();
 SELECT is(pg_temp.story(:run) || ': ' || pg_temp.branches(:run), 'completed [null, 1, 2, null]: failed task_execution, completed, completed, cancelled',
 	'partial: so many successes are enough');
-SELECT pg_temp.start(t_joins.told('bad', 'good', 'good'), cano.partial(0)) AS run \gset
+SELECT pg_temp.start(t_split.told('bad', 'good', 'good'), cano.partial(0)) AS run \gset
 CALL cano.work();
 SELECT is(pg_temp.story(:run) || ': ' || pg_temp.branches(:run), 'completed [null, null, null]: failed task_execution, cancelled, cancelled',
 	'partial(0): whatever ends first is enough');
-SELECT pg_temp.start(t_joins.told('good', 'bad'), cano.partial(2)) AS run \gset
+SELECT pg_temp.start(t_split.told('good', 'bad'), cano.partial(2)) AS run \gset
 CALL cano.work();
 SELECT matches(pg_temp.story(:run), 'failed workflow .*condition not met.*1 of the required 2.*task 1: branch 1 is bad', 'partial: too few');
-SELECT pg_temp.start(t_joins.told('good', 'good'), cano.partial(3)) AS run \gset
+SELECT pg_temp.start(t_split.told('good', 'good'), cano.partial(3)) AS run \gset
 CALL cano.work();
 SELECT matches(pg_temp.story(:run), 'failed workflow .*condition not met.*2 of the required 3', 'partial: more than there are');
 
 -- percentage, of decimal numbers
-SELECT pg_temp.start(t_joins.told(VARIADIC array_fill('good'::text, ARRAY[7]) || array_fill('bad'::text, ARRAY[93])), cano.percentage(0.07)) AS run \gset
+SELECT pg_temp.start(t_split.told(VARIADIC array_fill('good'::text, ARRAY[7]) || array_fill('bad'::text, ARRAY[93])), cano.percentage(0.07)) AS run \gset
 CALL cano.work();
 SELECT is(pg_temp.status(:run), 'completed', '7 % of 100 are 7');
-SELECT pg_temp.start(t_joins.told(VARIADIC array_fill('good'::text, ARRAY[6]) || array_fill('bad'::text, ARRAY[94])), cano.percentage(0.07)) AS run \gset
+SELECT pg_temp.start(t_split.told(VARIADIC array_fill('good'::text, ARRAY[6]) || array_fill('bad'::text, ARRAY[94])), cano.percentage(0.07)) AS run \gset
 CALL cano.work();
 SELECT matches(pg_temp.story(:run), 'failed workflow .*6 of 100.*percentage.*; and 91 more$', '6 are too few');
-SELECT pg_temp.start(t_joins.told('good', 'bad', 'bad'), cano.percentage(0.34)) AS run \gset
+SELECT pg_temp.start(t_split.told('good', 'bad', 'bad'), cano.percentage(0.34)) AS run \gset
 CALL cano.work();
 SELECT is(pg_temp.status(:run), 'failed', '34 % of 3 are 2');
 
 -- the first three errors, as they ended
-SELECT pg_temp.start(t_joins.told('bad', 'bad', 'bad', 'good', 'bad')
-	|| cano.branch('t_joins.branch', retry => cano.none(), input => '{"what": "bad"}')) AS run \gset
+SELECT pg_temp.start(t_split.told('bad', 'bad', 'bad', 'good', 'bad')
+	|| cano.branch('t_split.branch', retry => cano.none(), input => '{"what": "bad"}')) AS run \gset
 CALL cano.work();
 SELECT matches(pg_temp.story(:run), '; task 0: branch 0 is bad; task 1: branch 1 is bad; task 2: branch 2 is bad; and 2 more$',
 	'the message has three errors and a count of the others');
-SELECT pg_temp.start(cano.branch('t_joins.branch', retry => cano.fixed(1, '1 h'), input => '{"what": "bad"}')
-	|| t_joins.told('good', 'bad', 'bad')) AS run \gset
+SELECT pg_temp.start(cano.branch('t_split.branch', retry => cano.fixed(1, '1 h'), input => '{"what": "bad"}')
+	|| t_split.told('good', 'bad', 'bad')) AS run \gset
 CALL cano.work();
 SELECT pg_temp.later('2 h');
 CALL cano.work();
@@ -147,7 +91,7 @@ SELECT matches(pg_temp.story(:run), '1 of 4.*; task 2: branch 2 is bad; task 3: 
 
 -- the timeout of a split, under each strategy
 CREATE TEMP TABLE timed AS
-SELECT v.*, pg_temp.start(t_joins.told(VARIADIC v.what), v.how, timeout => '10 min') AS run
+SELECT v.*, pg_temp.start(t_split.told(VARIADIC v.what), v.how, timeout => '10 min') AS run
 FROM (VALUES (cano.all(), '{good,"bad 1h"}'::text[], 'failed workflow .*timeout.*1 of 2'),
 	(cano.any(), '{bad,"bad 1h"}', 'failed workflow .*timeout.*0 of 2'),
 	(cano.quorum(1), '{good,"bad 1h"}', 'failed workflow .*timeout.*1 of 2'),
@@ -173,61 +117,61 @@ SELECT is((SELECT count(*) FROM cano.branches JOIN timed ON run_id = run WHERE s
 SELECT is((SELECT sum(pg_temp.left(run)) FROM timed), 0::numeric, 'nothing of it is left');
 SELECT is((SELECT array_agg(DISTINCT category) FROM cano.runs JOIN timed ON run_id = run, LATERAL (SELECT error ->> 'category' AS category) AS c
 	WHERE status = 'failed'), ARRAY['workflow'], 'its category is not that of an attempt');
-SELECT pg_temp.start(t_joins.told('good', 'bad', 'good'), cano.partial_timeout(), timeout => '1 day') AS run \gset
+SELECT pg_temp.start(t_split.told('good', 'bad', 'good'), cano.partial_timeout(), timeout => '1 day') AS run \gset
 CALL cano.work();
 SELECT is(pg_temp.story(:run), 'completed [0, null, 2]', 'partial_timeout: when all have ended nobody waits for the timeout');
 -- it covers also those that have not begun
-SELECT pg_temp.start(t_joins.told('good', 'bad 1h', 'good'), cano.partial_timeout(), timeout => '10 min', bulkhead => 1) AS run \gset
+SELECT pg_temp.start(t_split.told('good', 'bad 1h', 'good'), cano.partial_timeout(), timeout => '10 min', bulkhead => 1) AS run \gset
 CALL cano.work();
 SELECT pg_temp.later('11 min');
 CALL cano.work();
 SELECT is(pg_temp.story(:run) || ': ' || pg_temp.branches(:run), 'completed [0, null, null]: completed, cancelled, cancelled',
 	'the timeout covers branches that nobody has begun');
 -- and interrupts one that is running
-CREATE FUNCTION t_joins.dawdles(run_id bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION t_split.dawdles(run_id bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	INSERT INTO t_joins.effect VALUES (run_id, 1, 'dawdles');
+	INSERT INTO t_split.effect VALUES (run_id, 1, 'dawdles');
 	BEGIN
 		PERFORM pg_sleep(30); -- lasts: until interrupted
 	EXCEPTION WHEN query_canceled THEN
 		NULL;
 	END;
 END $$;
-SELECT pg_temp.start(t_joins.told('good') || cano.branch('t_joins.dawdles') || t_joins.told('good'), cano.partial_timeout(), timeout => '200 ms') AS run \gset
+SELECT pg_temp.start(t_split.told('good') || cano.branch('t_split.dawdles') || t_split.told('good'), cano.partial_timeout(), timeout => '200 ms') AS run \gset
 CALL cano.work();
 SELECT is(pg_temp.story(:run) || ': ' || pg_temp.branches(:run), 'completed [0, null, null]: completed, cancelled, cancelled',
 	'a branch that is running is interrupted, even if it traps that');
-SELECT is((SELECT string_agg(branch::text, ' ') FROM t_joins.effect WHERE run = :run), '0', 'and leaves no effect');
+SELECT is((SELECT string_agg(branch::text, ' ') FROM t_split.effect WHERE run = :run), '0', 'and leaves no effect');
 SELECT is((SELECT count(*) FROM cano.attempts WHERE run_id = :run), 0::bigint, 'nor a failed attempt');
 
 -- a bulkhead's place is held over retries
-SELECT pg_temp.start(t_joins.told('bad 1h', 'bad 1h', 'good', 'good'), bulkhead => 2) AS run \gset
+SELECT pg_temp.start(t_split.told('bad 1h', 'bad 1h', 'good', 'good'), bulkhead => 2) AS run \gset
 CALL cano.work();
 SELECT is(pg_temp.branches(:run), 'waiting, waiting, queued, queued', 'a branch that waits for its retry is under way');
 SELECT is((SELECT count(*) FROM cano._job WHERE run = :run), 0::bigint, 'nothing is left to a worker');
 SELECT pg_temp.later('2 h');
 CALL cano.work();
 SELECT is(pg_temp.story(:run), 'completed [0, 1, 2, 3]', 'the others follow');
-SELECT pg_temp.start(t_joins.told('good', 'bad', 'good'), cano.quorum(2), bulkhead => 10) AS run \gset
+SELECT pg_temp.start(t_split.told('good', 'bad', 'good'), cano.quorum(2), bulkhead => 10) AS run \gset
 CALL cano.work();
 SELECT is(pg_temp.story(:run), 'completed [0, null, 2]', 'a bulkhead may be wider than the split');
 
 -- cancelled, and out of time, while branches wait
-SELECT pg_temp.start(t_joins.told('good', 'bad 1h', 'bad 2h')) AS run \gset
+SELECT pg_temp.start(t_split.told('good', 'bad 1h', 'bad 2h')) AS run \gset
 CALL cano.work();
 SELECT is(cano.cancel(:run, 'enough'), true, 'a run is cancelled while its branches wait');
 CALL cano.work();
 SELECT is(pg_temp.story(:run) || ': ' || pg_temp.branches(:run), 'cancelled cancelled enough: completed, cancelled, cancelled',
 	'so are they');
 SELECT is(pg_temp.left(:run), 0::bigint, 'and leave nothing to do');
-SELECT pg_temp.start(t_joins.told('good', 'good')) AS run \gset
+SELECT pg_temp.start(t_split.told('good', 'good')) AS run \gset
 CALL cano.work(max_steps => 1);
 SELECT is(cano.cancel(:run), true, 'a run is cancelled before its branches have begun');
 CALL cano.work();
 SELECT is(pg_temp.status(:run) || ' ' || pg_temp.left(:run), 'cancelled 0', 'and ends');
-SELECT cano.define('t_joins.timed', cano.split('s', t_joins.told('good', 'bad 1h'), next => 'end', timeout => '20 min'), cano.exit('end'),
+SELECT cano.define('t_split.timed', cano.split('s', t_split.told('good', 'bad 1h'), next => 'end', timeout => '20 min'), cano.exit('end'),
 	cano.options(timeout => '10 min')) AS v \gset
-SELECT cano.submit('t_joins.timed') AS run \gset
+SELECT cano.submit('t_split.timed') AS run \gset
 CALL cano.work();
 SELECT pg_temp.later('11 min');
 CALL cano.work();
@@ -236,43 +180,43 @@ SELECT is(pg_temp.error(:run, 'category') || ': ' || pg_temp.branches(:run), 'wo
 SELECT is(pg_temp.left(:run), 0::bigint, 'and leaves nothing to do');
 
 -- a loop
-CREATE FUNCTION t_joins.nth(branch int, n int DEFAULT 0) RETURNS int LANGUAGE sql AS $$
-	INSERT INTO t_joins.effect VALUES (cano.run_id(), branch, cano.idempotency_key());
+CREATE FUNCTION t_split.nth(branch int, n int DEFAULT 0) RETURNS int LANGUAGE sql AS $$
+	INSERT INTO t_split.effect VALUES (cano.run_id(), branch, cano.idempotency_key());
 	SELECT n * 10 + branch $$;
-CREATE FUNCTION t_joins.again(s int[], n int DEFAULT 0) RETURNS cano.outcome LANGUAGE sql AS $$
+CREATE FUNCTION t_split.again(s int[], n int DEFAULT 0) RETURNS cano.outcome LANGUAGE sql AS $$
 	SELECT cano.next(CASE WHEN n < 2 THEN 's' ELSE 'end' END, jsonb_build_object('n', n + 1, 's' || n, s)) $$;
-SELECT cano.define('t_joins.loop', cano.split('s', ARRAY['t_joins.nth', 't_joins.nth', 't_joins.nth'], next => 'again', bulkhead => 2),
-	cano.task('again', 't_joins.again', targets => ARRAY['s', 'end']), cano.exit('end')) AS v \gset
-SELECT cano.submit('t_joins.loop') AS run \gset
+SELECT cano.define('t_split.loop', cano.split('s', ARRAY['t_split.nth', 't_split.nth', 't_split.nth'], next => 'again', bulkhead => 2),
+	cano.task('again', 't_split.again', targets => ARRAY['s', 'end']), cano.exit('end')) AS v \gset
+SELECT cano.submit('t_split.loop') AS run \gset
 CALL cano.work();
 SELECT is(cano.result(:run), '{"n": 3, "s": [20, 21, 22], "s0": [0, 1, 2], "s1": [10, 11, 12], "s2": [20, 21, 22]}'::jsonb,
 	'a split in a loop is another one each time');
 SELECT is((SELECT array_agg(output ORDER BY branch) FROM cano.branches WHERE run_id = :run), '{20,21,22}'::jsonb[], 'the view has the latest');
-SELECT is((SELECT count(DISTINCT what) FROM t_joins.effect WHERE run = :run), 9::bigint, 'each has an idempotency key of its own');
+SELECT is((SELECT count(DISTINCT what) FROM t_split.effect WHERE run = :run), 9::bigint, 'each has an idempotency key of its own');
 SELECT is(pg_temp.rows(:run), '0 s, 1 again, 2 s, 3 again, 4 s, 5 again, 6 end', 'each visit has a row');
 
 -- split_state_writes_a_single_checkpoint_row
-SELECT pg_temp.start(t_joins.told('good', 'good', 'good', 'good', 'good')) AS run \gset
+SELECT pg_temp.start(t_split.told('good', 'good', 'good', 'good', 'good')) AS run \gset
 CALL cano.work();
 SELECT is((SELECT string_agg(concat_ws(' ', sequence, state, kind, coalesce(task, '-')), ', ' ORDER BY sequence) FROM cano.checkpoints
 	WHERE run_id = :run), '0 s state_entry -, 1 end state_entry -', 'split_state_writes_a_single_checkpoint_row: and the whole run two');
 
 -- cross_model_chain_router_poll_batch_stepped_interop
-CREATE FUNCTION t_joins.route() RETURNS text LANGUAGE sql AS $$ SELECT 'Wait'::text $$;
-CREATE FUNCTION t_joins.numbers() RETURNS int[] LANGUAGE sql AS $$ SELECT ARRAY[1, 2, 3] $$;
-CREATE FUNCTION t_joins.square(item int) RETURNS int LANGUAGE sql AS $$ SELECT item * item $$;
-CREATE FUNCTION t_joins.sum(outputs jsonb) RETURNS jsonb LANGUAGE sql AS $$
+CREATE FUNCTION t_split.route() RETURNS text LANGUAGE sql AS $$ SELECT 'Wait'::text $$;
+CREATE FUNCTION t_split.numbers() RETURNS int[] LANGUAGE sql AS $$ SELECT ARRAY[1, 2, 3] $$;
+CREATE FUNCTION t_split.square(item int) RETURNS int LANGUAGE sql AS $$ SELECT item * item $$;
+CREATE FUNCTION t_split.sum(outputs jsonb) RETURNS jsonb LANGUAGE sql AS $$
 	SELECT jsonb_build_object('sum', sum((o -> 'ok')::int)) FROM jsonb_array_elements(outputs) AS o $$;
-CREATE FUNCTION t_joins.grind(cursor int) RETURNS cano.outcome LANGUAGE sql AS $$
+CREATE FUNCTION t_split.grind(cursor int) RETURNS cano.outcome LANGUAGE sql AS $$
 	SELECT CASE WHEN coalesce(cursor, 0) < 3 THEN cano.more(to_jsonb(coalesce(cursor, 0) + 1)) ELSE cano.next() END $$;
-CREATE FUNCTION t_joins.pends() RETURNS cano.outcome LANGUAGE sql AS $$
-	SELECT CASE WHEN nextval('t_joins.calls') >= 2 THEN cano.next() ELSE cano.pending('0') END $$;
-SELECT cano.define('t_joins.chain', cano.router('Route', 't_joins.route', targets => ARRAY['Wait']),
-	cano.poll('Wait', 't_joins.pends', next => 'Crunch'),
-	cano.batch('Crunch', load => 't_joins.numbers', process => 't_joins.square', finish => 't_joins.sum', concurrency => 4, next => 'Grind'),
-	cano.stepped('Grind', 't_joins.grind', next => 'Done'), cano.exit('Done')) AS v \gset
-SELECT setval('t_joins.calls', 1, false) AS n \gset
-SELECT cano.submit('t_joins.chain') AS run \gset
+CREATE FUNCTION t_split.pends() RETURNS cano.outcome LANGUAGE sql AS $$
+	SELECT CASE WHEN nextval('t_split.calls') >= 2 THEN cano.next() ELSE cano.pending('0') END $$;
+SELECT cano.define('t_split.chain', cano.router('Route', 't_split.route', targets => ARRAY['Wait']),
+	cano.poll('Wait', 't_split.pends', next => 'Crunch'),
+	cano.batch('Crunch', load => 't_split.numbers', process => 't_split.square', finish => 't_split.sum', concurrency => 4, next => 'Grind'),
+	cano.stepped('Grind', 't_split.grind', next => 'Done'), cano.exit('Done')) AS v \gset
+SELECT setval('t_split.calls', 1, false) AS n \gset
+SELECT cano.submit('t_split.chain') AS run \gset
 CALL cano.work();
 SELECT is(pg_temp.status(:run), 'completed', 'cross_model_chain_router_poll_batch_stepped_interop: succeeds');
 SELECT is(cano.result(:run) -> 'sum', '14', 'cross_model_chain_router_poll_batch_stepped_interop: the squares add up');
@@ -285,4 +229,4 @@ SELECT is((SELECT array_agg(sequence ORDER BY sequence) FROM cano.checkpoints WH
 
 SELECT is((SELECT count(*) FROM cano._job) + (SELECT count(*) FROM cano._timer), 0::bigint, 'nothing is left to do');
 SELECT * FROM finish();
-DROP SCHEMA t_joins CASCADE;
+DROP SCHEMA t_split CASCADE;
