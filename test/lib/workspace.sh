@@ -97,6 +97,10 @@ remove_workspace()
 run_in_workspace()
 {
 	local as=()
+	local long
+
+	# What makes a test long; nothing else comes through.
+	mapfile -t long < <(env | grep -E '^CANO_(SOAK|RANDOM)_[A-Z]+=[0-9]+$')
 
 	mkdir "$WORK/tree" "$WORK/tmp"
 	tar -c --exclude=./.git --exclude=./build --exclude=./tmp_check --exclude=./tmp_instance . | tar -x -C "$WORK/tree"
@@ -107,7 +111,8 @@ run_in_workspace()
 	cd "$WORK/tree"
 	"${as[@]}" env -i PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 \
 		HOME="$WORK" TMPDIR="$WORK/tmp" TERM="${TERM:-dumb}" \
-		WORK="$WORK" PG_MAJOR="$PG_MAJOR" VERBOSE="${VERBOSE:-}" bash "$@"
+		WORK="$WORK" PG_MAJOR="$PG_MAJOR" VERBOSE="${VERBOSE:-}" \
+		"${long[@]}" bash "$@"
 }
 
 # ---- The second half: an unprivileged user in $WORK/tree ----
