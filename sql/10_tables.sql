@@ -127,6 +127,8 @@ CREATE INDEX ON cano._timer (owner, due_at);
 
 -- The log of a run, append-only.  "job" is the id of the job that was made
 -- for the state entered here: the newest row leads to where the run is.
+-- Completions are the stack of what there is to undo; only what became of that
+-- changes.
 CREATE TABLE cano._checkpoint (
 	run bigint NOT NULL,
 	sequence bigint NOT NULL,
@@ -136,8 +138,20 @@ CREATE TABLE cano._checkpoint (
 	recorded_at timestamptz NOT NULL,
 	state text COLLATE "C" NOT NULL,
 	task text,
-	output jsonb,
+	output jsonb,						-- of a completion; the cursor of a cursor row
+	undo "char",						-- completion: null = stands, (u)ndone, (f)ailed to be,
+										-- (s)uperseded
 	PRIMARY KEY (run, sequence)
+) WITH (fillfactor = 95);
+
+-- Runs that are being rolled back, and how they are to end.
+CREATE TABLE cano._drain (
+	run bigint PRIMARY KEY,
+	ending "char" NOT NULL,				-- (f)ailed, (c)ancelled
+	dead boolean NOT NULL,
+	state text COLLATE "C" NOT NULL,
+	cancel_reason text,
+	errors jsonb NOT NULL				-- that end's, then those of compensations
 );
 
 -- Failed attempts.

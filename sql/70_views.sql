@@ -87,6 +87,7 @@ SELECT r.id AS run_id,
 	r.key,
 	CASE
 		WHEN r.status <> 'active' THEN r.status
+		WHEN n.run IS NOT NULL THEN 'compensating'
 		WHEN EXISTS (SELECT FROM cano._stop s WHERE s.run = r.id) THEN 'cancelling'
 		WHEN a.run_id IS NOT NULL THEN 'running'
 		WHEN t.waiting <> 'o' THEN 'waiting'
@@ -98,9 +99,9 @@ SELECT r.id AS run_id,
 	r.submitted_at,
 	coalesce(j.started_at, t.started_at, a.since, r.started_at) AS started_at,
 	r.ended_at,
-	CASE t.waiting WHEN 'r' THEN 'retry' WHEN 't' THEN 'timer' WHEN 's' THEN 'schedule' WHEN 'p' THEN 'poll'
+	CASE WHEN n.run IS NULL THEN CASE t.waiting WHEN 'r' THEN 'retry' WHEN 't' THEN 'timer' WHEN 's' THEN 'schedule' WHEN 'p' THEN 'poll'
 		WHEN 'g' THEN 'signal' WHEN 'b' THEN 'branches' WHEN 'i' THEN 'items' WHEN 'c' THEN 'child' WHEN 'x' THEN 'external'
-	END AS waiting_for,
+	END END AS waiting_for,
 	CASE WHEN t.due_at < 'infinity' THEN t.due_at END AS next_at,
 	coalesce(r.rollback, 'none') AS rollback,
 	r.cancel_reason,
@@ -108,7 +109,7 @@ SELECT r.id AS run_id,
 	r.input,
 	coalesce(j.data, t.data, r.data, r.input) AS data,
 	CASE WHEN r.status = 'completed' THEN r.data END AS result,
-	r.error,
+	coalesce(r.error, n.errors -> 0) AS error,
 	r.headers,
 	r.tags,
 	r.cleared,
@@ -127,9 +128,11 @@ LEFT JOIN cano._job j
 	AND j.owner = r.owner AND j.priority = r.priority AND j.id = coalesce(k.job, r.id)
 LEFT JOIN cano._timer t
 	ON r.status = 'active' AND t.id = coalesce(k.job, r.id)
+LEFT JOIN cano._drain n
+	ON r.status = 'active' AND n.run = r.id
 LEFT JOIN LATERAL (
-	SELECT pg_catalog.jsonb_build_object('done', n.succeeded + n.failed, 'total', n.total, 'note', NULL) AS progress
-	FROM cano._fan n WHERE n.id = coalesce(j.fan, t.fan)) f ON true
+	SELECT pg_catalog.jsonb_build_object('done', q.succeeded + q.failed, 'total', q.total, 'note', NULL) AS progress
+	FROM cano._fan q WHERE q.id = coalesce(j.fan, t.fan)) f ON true
 LEFT JOIN cano.activity a
 	ON r.status = 'active' AND a.run_id = r.id AND a.branch IS NULL
 WHERE cano._can_see(r.owner, r.owner_name, r.origin);
@@ -156,6 +159,18 @@ FROM cano._checkpoint c
 JOIN cano._run r ON r.id = c.run
 WHERE cano._can_see(r.owner, r.owner_name, r.origin);
 COMMENT ON VIEW cano.checkpoints IS 'the log of every run';
+
+CREATE VIEW cano.compensations WITH (security_barrier) AS
+SELECT c.run AS run_id,
+	c.sequence,
+	c.state,
+	c.task,
+	c.output
+FROM cano._checkpoint c
+JOIN cano._run r ON r.id = c.run
+WHERE c.kind = 'c' AND (c.undo IS NULL OR c.undo = 'f') AND NOT r.cleared
+	AND cano._can_see(r.owner, r.owner_name, r.origin);
+COMMENT ON VIEW cano.compensations IS 'what every run has done that it would undo, or is to undo yet; the highest sequence goes first';
 
 /*
  * The branches or items of the latest visit of each state.  Of those that

@@ -51,7 +51,6 @@ typedef struct CanoBatch
 	Oid			owner;
 	int64		only_run;
 	int			lock_timeout;	/* the session's own */
-	CanoVisit	first;			/* the first job, as it was claimed */
 	CanoRun		runs[MAX_CLAIM];
 	CanoDrive	drive;
 	bool		committing;		/* an error now is the steps' own */
@@ -219,7 +218,7 @@ claim(CanoBatch *batch, CanoBatchResult *result)
 	cano_window_close(&window);
 	MemoryContextSwitchTo(batch_context);
 	if (drive->nruns > 0)
-		batch->first = cano_blame_visit(&batch->runs[0]);
+		drive->first = cano_blame_visit(&batch->runs[0]);
 	INSTR_TIME_SET_CURRENT(drive->started);
 }
 
@@ -389,8 +388,8 @@ batch_failed(CanoBatch *batch, CanoBatchResult *result)
 		result->idle = true;
 		result->next_due = TimestampTzPlusMilliseconds(cano_now(), TROUBLE_MS);
 		if (drive->nruns == 1)
-			cano_blame_transaction_failed(&batch->first, edata);
+			cano_blame_transaction_failed(&drive->first, edata);
 	}
 	else if (alone)
-		cano_blame_commit_failed(&batch->first, edata);
+		cano_blame_commit_failed(&drive->first, edata);
 }

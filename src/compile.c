@@ -26,6 +26,9 @@
 
 #define DEFAULT_PRIORITY	1000
 
+/* The longest that a rollback takes where only the run's own time is given. */
+#define MAX_COMPENSATION_MS	30000
+
 /* What is known while a document is compiled. */
 typedef struct Compiler
 {
@@ -50,7 +53,10 @@ static CanoJoin compile_join(JsonbContainer *join, int nbranches);
 static int	share_of(Numeric share, int n);
 static void compile_batch(Compiler *compiler, JsonbContainer *part,
 						  CanoState *state, CanoStateExtra *extra);
+static void compile_undo(Compiler *compiler, JsonbContainer *part,
+						 CanoState *state, CanoStateExtra *extra);
 static void compile_times(JsonbContainer *part, CanoStateExtra *extra);
+static void compile_limits(Compiler *compiler);
 static void compile_fatal(JsonbContainer *part, CanoState *state);
 static CanoRetry compile_retry(JsonbContainer *retry);
 static CanoFunctionName *compile_function(Compiler *compiler,
@@ -76,7 +82,6 @@ cano_compile(int64 id, const char *workflow, int version, Jsonb *document,
 	Compiler	compiler = {.definition = definition};
 	JsonbContainer *states = get_container(&document->root, "states");
 	JsonbContainer *retry;
-	Interval	timeout;
 	char	   *durability;
 	CanoState  *compiled;
 	CanoStateExtra *extra;
@@ -94,8 +99,7 @@ cano_compile(int64 id, const char *workflow, int version, Jsonb *document,
 	definition->version = version;
 	definition->priority = DEFAULT_PRIORITY;
 	(void) get_integer(compiler.options, "priority", &definition->priority);
-	if (get_interval(compiler.options, "timeout", &timeout))
-		definition->timeout_ms = cano_part_milliseconds(&timeout);
+	compile_limits(&compiler);
 	durability = get_string(compiler.options, "durability");
 	definition->async = durability && strcmp(durability, "async") == 0;
 
@@ -109,6 +113,7 @@ cano_compile(int64 id, const char *workflow, int version, Jsonb *document,
 		compile_state(&compiler,
 					  get_container(states, compiled[i].name),
 					  &compiled[i], &extra[i]);
+		definition->model.compensates |= compiled[i].undo != NULL;
 	}
 	note_options(&compiler);
 
@@ -119,6 +124,26 @@ cano_compile(int64 id, const char *workflow, int version, Jsonb *document,
 	definition->extra = extra;
 	MemoryContextDelete(compiler.scratch);
 	return definition;
+}
+
+/*
+ * How long a run and its rollback may take.
+ */
+static void
+compile_limits(Compiler *compiler)
+{
+	CanoDefinition *definition = compiler->definition;
+	char	   *on_timeout = get_string(compiler->options, "on_timeout");
+	Interval	interval;
+
+	if (get_interval(compiler->options, "timeout", &interval))
+		definition->timeout_ms = cano_part_milliseconds(&interval);
+	if (get_interval(compiler->options, "compensation_timeout", &interval))
+		definition->compensation_ms = cano_part_milliseconds(&interval);
+	else if (definition->timeout_ms > 0)
+		definition->compensation_ms = Min((definition->timeout_ms + 1) / 2,
+										  MAX_COMPENSATION_MS);
+	definition->model.abandons = on_timeout && strcmp(on_timeout, "abandon") == 0;
 }
 
 /*
@@ -180,6 +205,7 @@ compile_state(Compiler *compiler, JsonbContainer *part, CanoState *state,
 		compile_split(compiler, part, state, extra);
 	else if (state->kind == CANO_KIND_BATCH)
 		compile_batch(compiler, part, state, extra);
+	compile_undo(compiler, part, state, extra);
 	note_state(compiler, part, state);
 }
 
@@ -335,6 +361,35 @@ compile_batch(Compiler *compiler, JsonbContainer *part, CanoState *state,
 	(void) get_integer(part, "concurrency", &extra->lanes);
 }
 
+/*
+ * A compensation has as long for an attempt as what it undoes.
+ */
+static void
+compile_undo(Compiler *compiler, JsonbContainer *part, CanoState *state,
+			 CanoStateExtra *extra)
+{
+	char	   *compensate = get_string(part, "compensate");
+	JsonbContainer *retry = get_container(part, "compensate_retry");
+	CanoState  *undo;
+	CanoStateExtra *undo_extra;
+
+	if (compensate == NULL)
+		return;
+	undo = palloc0(sizeof(CanoState));
+	undo->name = state->name;
+	undo->kind = CANO_KIND_TASK;
+	undo->next = undo->on_timeout = undo->on_failure = CANO_NO_STATE;
+	undo->calls = true;
+	undo->retry = retry ? compile_retry(retry) : cano_retry_none();
+	state->undo = undo;
+
+	undo_extra = palloc0(sizeof(CanoStateExtra));
+	undo_extra->run = compile_function(compiler, compensate);
+	undo_extra->timeout_ms = extra->timeout_ms;
+	TIMESTAMP_NOBEGIN(undo_extra->until);
+	extra->undo = undo_extra;
+}
+
 static void
 compile_times(JsonbContainer *part, CanoStateExtra *extra)
 {
@@ -441,7 +496,7 @@ static void
 note_state(Compiler *compiler, JsonbContainer *part, const CanoState *state)
 {
 	static const char *const keys[] = {
-		"compensate", "compensate_retry", "limiter"
+		"limiter"
 	};
 	CanoDefinition *definition = compiler->definition;
 	JsonbValue	value;
@@ -461,7 +516,7 @@ static void
 note_options(Compiler *compiler)
 {
 	static const char *const keys[] = {
-		"compensation_timeout", "concurrency", "on_end", "resources"
+		"concurrency", "on_end", "resources"
 	};
 	CanoDefinition *definition = compiler->definition;
 	JsonbValue	value;

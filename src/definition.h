@@ -32,6 +32,7 @@ typedef struct CanoStateExtra
 	const char *workflow;		/* child */
 	const char *input_key;		/* child; NULL: all data */
 	const char *queue;			/* external */
+	const struct CanoStateExtra *undo;	/* as in the core's */
 } CanoStateExtra;
 
 typedef struct CanoDefinition
@@ -44,6 +45,7 @@ typedef struct CanoDefinition
 	int			priority;		/* of runs that do not say; default 1000 */
 	bool		async;			/* durability => 'async' */
 	int64		timeout_ms;		/* of a run; 0 = none */
+	int64		compensation_ms;	/* of a rollback; 0 = no limit */
 	const char *not_yet;		/* a feature this release cannot run, or NULL */
 } CanoDefinition;
 

@@ -21,6 +21,7 @@
 #include "blame.h"
 #include "child.h"
 #include "debug.h"
+#include "drain.h"
 #include "drive.h"
 #include "error.h"
 #include "external.h"
@@ -48,6 +49,7 @@ static bool look(CanoDrive *drive, CanoRun *run);
 static void load(CanoDrive *drive, CanoRun *run);
 static void drive_run(CanoDrive *drive, CanoRun *run);
 static void drive_lane(CanoDrive *drive, CanoRun *lane);
+static void drive_drain(CanoDrive *drive, CanoRun *run);
 static bool is_cancelled(CanoDrive *drive, CanoRun *lane);
 static bool next_branch(CanoDrive *drive, CanoRun *lane);
 static bool take_step(CanoDrive *drive, CanoRun *run, CanoStep *step);
@@ -59,6 +61,7 @@ static bool must_stop(CanoDrive *drive, const CanoRun *run);
 static void record_attempt(CanoDrive *drive, CanoRun *run, const CanoStep *step);
 static bool follow(CanoDrive *drive, CanoRun *run, const CanoStep *step);
 static bool follow_branch(CanoDrive *drive, CanoRun *lane, const CanoStep *step);
+static bool follow_undo(CanoDrive *drive, CanoRun *run, const CanoStep *step);
 static void wait(CanoDrive *drive, CanoRun *run, const CanoStep *step);
 static void enter_state(CanoDrive *drive, CanoRun *run, const CanoStep *step);
 static TimestampTz due_at(const CanoDrive *drive, const CanoRun *run,
@@ -66,6 +69,7 @@ static TimestampTz due_at(const CanoDrive *drive, const CanoRun *run,
 static TimestampTz own_time(const CanoDrive *drive, const CanoRun *run,
 							const CanoStep *step);
 static void end_run(CanoDrive *drive, CanoRun *run, const CanoStep *step);
+static void settle_end(CanoDrive *drive, CanoRun *run, const CanoRunEnd *end);
 static void log_end(const CanoRun *run, const Jsonb *error);
 static bool is_foreign(const CanoRun *run);
 
@@ -86,6 +90,8 @@ cano_drive(CanoDrive *drive, CanoRun *run)
 	load(drive, run);
 	if (run->branch != CANO_NO_BRANCH)
 		drive_lane(drive, run);
+	else if (run->duty == CANO_DUTY_UNDO)
+		drive_drain(drive, run);
 	else
 		drive_run(drive, run);
 }
@@ -128,6 +134,8 @@ load(CanoDrive *drive, CanoRun *run)
 {
 	run->definition = cano_definition_get(run->definition_id);
 	MemoryContextSwitchTo(drive->context);
+	if (run->duty == CANO_DUTY_UNDO)
+		return;					/* its state may be another version's */
 	run->state = cano_fsm_state(&run->definition->model, run->state_name);
 	if (run->state == CANO_NO_STATE)
 		elog(ERROR, "run " INT64_FORMAT " is in state \"%s\", which does not exist",
@@ -202,6 +210,33 @@ drive_lane(CanoDrive *drive, CanoRun *lane)
 }
 
 /*
+ * The same with a rollback, from entry to entry of the stack.
+ */
+static void
+drive_drain(CanoDrive *drive, CanoRun *run)
+{
+	CanoStep	step;
+	CanoRunEnd	end;
+
+	cano_drain_load(run, drive->context);
+	while (cano_drain_next(run, drive->settlement.now, drive->context))
+	{
+		if (must_stop(drive, run))
+		{
+			put_back(drive, run);
+			return;
+		}
+		if (!take_step(drive, run, &step) || !follow_undo(drive, run, &step))
+			return;
+	}
+	drive->steps++;
+	run->definition = cano_definition_get(run->definition_id);
+	MemoryContextSwitchTo(drive->context);
+	cano_drain_end(&drive->settlement, run, &end);
+	settle_end(drive, run, &end);
+}
+
+/*
  * Is there no more to be done for this lane's fan?  Then the lane ends, and
  * the run itself is told by somebody else: who closed the fan, or asked the
  * run to stop.
@@ -219,7 +254,7 @@ is_cancelled(CanoDrive *drive, CanoRun *lane)
 		cano_fan_close(lane->fan, CANO_CLOSED_TIMEOUT);
 	}
 	drive->steps++;
-	cano_settle_lane_end(&drive->settlement, lane);
+	cano_settle_job_end(&drive->settlement, lane);
 	return true;
 }
 
@@ -230,6 +265,8 @@ static bool
 take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 {
 	run->shares = drive->steps > 0 || drive->nruns > 1;
+	if (drive->steps == 0)
+		drive->first = cano_blame_visit(run);
 	(void) cano_stop_asked_by_itself();
 	cano_step_run(run, drive->steps > 0, cano_blame_take(run), step);
 	MemoryContextSwitchTo(drive->context);
@@ -258,9 +295,16 @@ take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 		run->started_at = step->started_at;
 	cano_pace_note(run, (step->ended_at - step->started_at) / 1000.0);
 	drive->stop |= step->last;
+	if (step->drain_late)
+		return true;
+	if (step->decision.fault == CANO_FAULT_CALLED_OFF && !run->stop)
+	{
+		cano_stop_load(run, drive->context);
+		MemoryContextSwitchTo(drive->context);
+	}
 	if (step->decision.failed_attempt)
 		record_attempt(drive, run, step);
-	else if (cano_stop_asked_by_itself() && run->branch == CANO_NO_BRANCH)
+	else if (cano_stop_asked_by_itself() && !cano_run_is_part(run))
 	{
 		/* It goes no further: the next claim finds the request. */
 		put_back(drive, run);
@@ -357,6 +401,8 @@ put_back(CanoDrive *drive, CanoRun *run)
 	cano_settle_job(&drive->settlement, run);
 	if (run->branch != CANO_NO_BRANCH)
 		cano_fan_mark(&drive->settlement, run);
+	else if (run->drain != NULL)
+		cano_drain_keep(&drive->settlement, run);
 	cano_wake_at_commit(drive->settlement.owner, drive->settlement.now, place);
 }
 
@@ -409,6 +455,10 @@ follow(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 
 	if (decision->keep)
 		run->data = step->data;
+	if (decision->completed)
+		cano_settle_completion(&drive->settlement, run, step->said.output);
+	if (decision->cursor)
+		cano_settle_cursor(&drive->settlement, run, step->said.cursor);
 	if (decision->verb == CANO_END)
 	{
 		end_run(drive, run, step);
@@ -417,8 +467,6 @@ follow(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 	enter_state(drive, run, step);
 	if (decision->entered)
 		cano_settle_entry(&drive->settlement, run);
-	else if (decision->cursor)
-		cano_settle_cursor(&drive->settlement, run);
 	if (decision->verb == CANO_WAIT)
 	{
 		wait(drive, run, step);
@@ -460,8 +508,29 @@ follow_branch(CanoDrive *drive, CanoRun *lane, const CanoStep *step)
 		part.output = NULL;
 	}
 	cano_fan_ended(lane, &part);
-	cano_settle_branch_end(&drive->settlement, lane);
+	cano_settle_part_end(&drive->settlement, lane);
 	return next_branch(drive, lane);
+}
+
+/*
+ * The same for a compensation.  True if the rollback is ready for more.
+ */
+static bool
+follow_undo(CanoDrive *drive, CanoRun *run, const CanoStep *step)
+{
+	const CanoDecision *decision = &step->decision;
+
+	if (step->drain_late)
+		return true;
+	if (decision->verb == CANO_END)
+		cano_drain_ended(&drive->settlement, run, decision->ending == CANO_COMPLETED ?
+						 NULL : cano_fault_end(run, step));
+	else
+		run->attempt = decision->attempt;
+	if (decision->verb != CANO_WAIT)
+		return true;
+	wait(drive, run, step);
+	return false;
 }
 
 /*
@@ -485,7 +554,7 @@ next_branch(CanoDrive *drive, CanoRun *lane)
 		cano_wake_at_commit(drive->settlement.owner, later, CANO_NO_PLACE);
 	}
 	else if (next == CANO_NEXT_NONE)
-		cano_settle_lane_end(&drive->settlement, lane);
+		cano_settle_job_end(&drive->settlement, lane);
 	return next == CANO_NEXT_BRANCH;
 }
 
@@ -498,6 +567,11 @@ wait(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 	TimestampTz due = due_at(drive, run, step);
 	CanoPlace	place = CANO_NO_PLACE;
 
+	if (run->drain != NULL)
+	{
+		due = Min(due, run->drain->due_at);
+		cano_drain_keep(&drive->settlement, run);
+	}
 	if (step->decision.fans_out)
 	{
 		place = cano_fan_open(&drive->settlement, run, due, step->said.nitems,
@@ -593,8 +667,6 @@ end_run(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 		end.cancel_reason = run->stop_reason;
 	else if (step->said.what == CANO_SAID_CANCELLED && step->said.reason)
 		end.cancel_reason = cano_error_text(step->said.reason);
-	if (end.error != NULL)
-		log_end(run, end.error);
 	if (run->fan != NULL && run->fan->closed == CANO_OPEN)
 		cano_fan_close(run->fan, CANO_CLOSED_STOPPED);
 	if (cano_run_state(run)->kind == CANO_KIND_EXTERNAL && run->reply == NULL)
@@ -604,8 +676,24 @@ end_run(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 		enter_state(drive, run, step);
 		cano_settle_entry(&drive->settlement, run);
 	}
-	cano_settle_end(&drive->settlement, run, &end);
 	cano_stop_settle_end(&drive->settlement, run);
+	if (decision->rolls_back)
+		cano_drain_begin(&drive->settlement, run, &end);
+	else
+		settle_end(drive, run, &end);
+}
+
+/*
+ * Every run comes past here once at every end of it.
+ */
+static void
+settle_end(CanoDrive *drive, CanoRun *run, const CanoRunEnd *end)
+{
+	if (end->error != NULL)
+		log_end(run, end->error);
+	cano_settle_end(&drive->settlement, run, end);
+	if (run->parent != 0)
+		cano_settle_listener(&drive->settlement, run->parent);
 	cano_wake_waiters_at_commit(run->id);
 }
 

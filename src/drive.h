@@ -10,6 +10,7 @@
 
 #include "portability/instr_time.h"
 
+#include "blame.h"
 #include "store.h"
 
 /* What is left for the transaction to do, and how it has gone so far. */
@@ -21,6 +22,7 @@ typedef struct CanoDrive
 	int			max_steps;		/* 0: no matter how many */
 	bool		one_by_one;		/* one step is enough */
 	int			nruns;			/* claimed */
+	CanoVisit	first;			/* the first job, as its first step found it */
 	int			steps;			/* tasks called and states entered */
 	int			put_back;		/* runs that it did not get to the end of */
 	bool		stop;			/* take nothing more on */

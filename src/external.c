@@ -26,7 +26,6 @@ static void look_after(CanoSettlement *settlement, const CanoRun *run,
 static bool take_reply(CanoRun *run, MemoryContext context);
 static void begin_reply(CanoJson *json, int64 sequence, int attempt);
 static bool get_value(const Jsonb *object, const char *key, JsonbValue *value);
-static int64 get_int(const Jsonb *object, const char *key);
 
 void
 cano_external_offer(CanoSettlement *settlement, const CanoRun *run)
@@ -78,15 +77,17 @@ cano_external_receive(CanoSettlement *settlement, CanoRun *run,
 	int64		timeout = cano_run_extra(run)->timeout_ms;
 	TimestampTz due = DT_NOEND;
 	CanoHold	hold = CANO_HOLD_NONE;
+	bool		over = run->stop || settlement->now >= cano_run_deadline(run);
 	bool		late;
 	bool		received;
 	CanoWindow	window;
 
-	if (run->stop != 0 || settlement->now >= cano_run_deadline(run))
+	/* What has to be undone if it was done is not to be missed. */
+	if (over && cano_run_state(run)->undo == NULL)
 		return true;
 	if (timeout > 0)
 		due = TimestampTzPlusMilliseconds(run->since, timeout);
-	late = settlement->now >= due;
+	late = over || settlement->now >= due;
 
 	cano_window_open(&window);
 	if (late)
@@ -118,8 +119,8 @@ take_reply(CanoRun *run, MemoryContext context)
 
 	while (cano_store_take_signal(run->id, "", context, &reply))
 	{
-		if (reply == NULL || get_int(reply, "sequence") != run->sequence ||
-			get_int(reply, "attempt") != run->attempt)
+		if (reply == NULL || cano_json_get_int(reply, "sequence", -1) != run->sequence ||
+			cano_json_get_int(reply, "attempt", -1) != run->attempt)
 			continue;
 		run->reply = reply;
 		return true;
@@ -195,16 +196,4 @@ get_value(const Jsonb *object, const char *key, JsonbValue *value)
 {
 	return getKeyJsonValueFromContainer(unconstify(JsonbContainer *, &object->root),
 										key, strlen(key), value) != NULL;
-}
-
-/* -1 where it is not there. */
-static int64
-get_int(const Jsonb *object, const char *key)
-{
-	JsonbValue	value;
-
-	if (!get_value(object, key, &value) || value.type != jbvNumeric)
-		return -1;
-	return DatumGetInt64(DirectFunctionCall1(numeric_int8,
-											 NumericGetDatum(value.val.numeric)));
 }

@@ -412,7 +412,7 @@ cano_fan_results(const CanoRun *run, MemoryContext context,
 	{
 		MemoryContext caller = MemoryContextSwitchTo(context);
 
-		results->outputs = cano_json_empty_array();
+		results->outputs = cano_json_array(NULL, NIL);
 		MemoryContextSwitchTo(caller);
 		return;
 	}

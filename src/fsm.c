@@ -17,6 +17,10 @@
 
 #include "retry.h"
 
+static CanoDecision answer(const CanoModel *model, const CanoPosition *position,
+						   const CanoEvent *event);
+static void stop_here(const CanoPosition *position, const CanoEvent *event,
+					  CanoDecision *decision);
 static CanoDecision enter(const CanoModel *model, int target, int64_t delay_us);
 static void begin_wait(const CanoState *state, CanoDecision *decision);
 static CanoDecision wait_here(const CanoModel *model,
@@ -47,6 +51,24 @@ static bool is_target(const CanoState *from, int target);
 CanoDecision
 cano_fsm_decide(const CanoModel *model, const CanoPosition *position,
 				const CanoEvent *event)
+{
+	CanoDecision decision = answer(model, position, event);
+
+	decision.completed = model->states[position->state].undo != NULL &&
+		event->what == CANO_SAID_NEXT && decision.keep;
+	stop_here(position, event, &decision);
+	decision.rolls_back = model->compensates && decision.verb == CANO_END &&
+		decision.ending != CANO_COMPLETED &&
+		!(model->abandons && decision.fault == CANO_FAULT_OUT_OF_TIME);
+	return decision;
+}
+
+/*
+ * What follows from the event alone.
+ */
+static CanoDecision
+answer(const CanoModel *model, const CanoPosition *position,
+	   const CanoEvent *event)
 {
 	const CanoState *from = &model->states[position->state];
 	CanoDecision decision;
@@ -138,6 +160,42 @@ cano_fsm_decide(const CanoModel *model, const CanoPosition *position,
 			return crashed(position, event);
 	}
 	return refuse(position->state, CANO_FAULT_WRONG_OUTCOME);
+}
+
+/*
+ * A state that was not to be interrupted is over, and the run is to end: it
+ * goes no further.  Of several reasons the task's own cancellation counts,
+ * then that from outside, then any other end of the run.
+ */
+static void
+stop_here(const CanoPosition *position, const CanoEvent *event,
+		  CanoDecision *decision)
+{
+	bool		goes_on = decision->verb != CANO_END ||
+		decision->ending == CANO_COMPLETED;
+	CanoDecision stop;
+
+	if (event->called_off && event->what != CANO_SAID_CANCELLED)
+		stop = end(position->state, CANO_CANCELLED, CANO_FAULT_CALLED_OFF,
+				   CANO_CAT_CANCELLED);
+	else if (event->out_of_time && goes_on)
+		stop = end(position->state, CANO_FAILED, CANO_FAULT_OUT_OF_TIME,
+				   CANO_CAT_WORKFLOW_TIMEOUT);
+	else
+		return;
+	stop.keep = decision->keep;
+	stop.failed_attempt = decision->failed_attempt;
+	stop.completed = decision->completed;
+	stop.cursor = decision->cursor;
+	*decision = stop;
+}
+
+CanoRollback
+cano_fsm_rolled_back(int undone, int errors)
+{
+	if (errors > 0)
+		return CANO_ROLLBACK_PARTIAL;
+	return undone > 0 ? CANO_ROLLBACK_CLEAN : CANO_ROLLBACK_NONE;
 }
 
 CanoDecision

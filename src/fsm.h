@@ -23,6 +23,8 @@ typedef enum CanoDuty
 	CANO_DUTY_SIGNAL = 's',		/* the signal this state waited for is there */
 	CANO_DUTY_JOIN = 'j',		/* all its branches or items are done with */
 	CANO_DUTY_CHILD = 'c',		/* its child has ended */
+	CANO_DUTY_RESUME = 'r',		/* enter the state again, after it had ended */
+	CANO_DUTY_UNDO = 'u',		/* undo what it has completed, latest first */
 
 	/* These move the run itself nowhere: */
 	CANO_DUTY_PART = 'b',		/* do a branch or an item of it */
@@ -66,6 +68,10 @@ typedef struct CanoEvent
 	int			items;			/* SAID_ITEMS */
 	CanoTally	tally;			/* JOINED */
 	CanoEnding	child;			/* CHILD_ENDED: how */
+
+	/* Meanwhile; only of states that are not to be interrupted: */
+	bool		called_off;		/* somebody cancelled the run */
+	bool		out_of_time;	/* its timeout came to be over */
 } CanoEvent;
 
 /* The run as it stands. */
@@ -125,6 +131,8 @@ typedef struct CanoDecision
 	CanoVerb	verb;
 	int			state;			/* where the run is now */
 	bool		entered;		/* append an entry row for that state */
+	bool		completed;		/* append a completion row for the state it was
+								 * in: that is to be undone if the run fails */
 	bool		cursor;			/* append a cursor row for it */
 	bool		keep;			/* keep the attempt's effects and its output */
 	bool		failed_attempt; /* record a failed attempt */
@@ -141,6 +149,7 @@ typedef struct CanoDecision
 	CanoFault	fault;			/* END: why, unless completed */
 	CanoCategory category;		/* END: of the run's error */
 	bool		dead;			/* END: counts as a dead letter */
+	bool		rolls_back;		/* END: once all that was completed is undone */
 } CanoDecision;
 
 /* Decide what follows from an event. */
@@ -149,12 +158,25 @@ extern CanoDecision cano_fsm_decide(const CanoModel *model,
 									const CanoEvent *event);
 
 /*
- * The same for a branch of a split or an item of a batch.  END means that it
- * is over: COMPLETED, FAILED, or CANCELLED when it cancels the run.
+ * The same for a branch of a split, an item of a batch or a compensation.  END
+ * means that it is over: COMPLETED, FAILED, or CANCELLED when it cancels the
+ * run.
  */
 extern CanoDecision cano_fsm_decide_part(const CanoState *part,
 										 const CanoPosition *position,
 										 const CanoEvent *event);
+
+/*
+ * How a run whose completed states were to be undone has been rolled back.
+ */
+typedef enum CanoRollback
+{
+	CANO_ROLLBACK_NONE,			/* there was nothing to undo */
+	CANO_ROLLBACK_CLEAN,
+	CANO_ROLLBACK_PARTIAL
+} CanoRollback;
+
+extern CanoRollback cano_fsm_rolled_back(int undone, int errors);
 
 /* Index of the state of that name, or CANO_NO_STATE. */
 extern int	cano_fsm_state(const CanoModel *model, const char *name);

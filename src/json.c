@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
 #include "compat.h"
@@ -91,12 +92,27 @@ cano_json_set(const Jsonb *data, const char *key, const Jsonb *value)
 }
 
 Jsonb *
-cano_json_empty_array(void)
+cano_json_array(const Jsonb *array, const List *more)
 {
 	JsonbParseState *state = NULL;
+	JsonbContainer *old = array ? unconstify(JsonbContainer *, &array->root) :
+		NULL;
+	ListCell   *cell;
 
 	cano_push_jsonb(&state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; old && i < JsonContainerSize(old); i++)
+		cano_push_jsonb(&state, WJB_ELEM, getIthJsonbValueFromContainer(old, i));
+	foreach(cell, more)
+		push_jsonb(&state, WJB_ELEM, lfirst(cell));
 	return JsonbValueToJsonb(cano_push_jsonb(&state, WJB_END_ARRAY, NULL));
+}
+
+Jsonb *
+cano_json_element(const Jsonb *array, int index)
+{
+	JsonbContainer *container = unconstify(JsonbContainer *, &array->root);
+
+	return JsonbValueToJsonb(getIthJsonbValueFromContainer(container, index));
 }
 
 char *
@@ -110,6 +126,20 @@ cano_json_get_text(const Jsonb *object, const char *key)
 		found.type != jbvString)
 		return NULL;
 	return pnstrdup(found.val.string.val, found.val.string.len);
+}
+
+int64
+cano_json_get_int(const Jsonb *object, const char *key, int64 otherwise)
+{
+	JsonbValue	found;
+
+	if (!JB_ROOT_IS_OBJECT(object) ||
+		getKeyJsonValueFromContainer(unconstify(JsonbContainer *, &object->root),
+									 key, strlen(key), &found) == NULL ||
+		found.type != jbvNumeric)
+		return otherwise;
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8,
+											 NumericGetDatum(found.val.numeric)));
 }
 
 void

@@ -8,6 +8,7 @@
 #ifndef CANO_JSON_H
 #define CANO_JSON_H
 
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 /* An object under construction. */
@@ -31,13 +32,20 @@ extern Jsonb *cano_json_merge(const Jsonb *data, const Jsonb *other);
 /* data with one key set. */
 extern Jsonb *cano_json_set(const Jsonb *data, const char *key, const Jsonb *value);
 
-/* [] */
-extern Jsonb *cano_json_empty_array(void);
+/* The elements of an array (NULL: none) and then those of a list. */
+extern Jsonb *cano_json_array(const Jsonb *array, const List *more);
+
+/* A copy of one of an array's elements. */
+extern Jsonb *cano_json_element(const Jsonb *array, int index);
 
 /* Raise an error if the value, which is called so, is larger than allowed. */
 extern void cano_json_refuse_large(const Jsonb *value, const char *what);
 
 /* The text under a key, or NULL where it is absent or no string. */
 extern char *cano_json_get_text(const Jsonb *object, const char *key);
+
+/* The whole number under a key; the other where there is none. */
+extern int64 cano_json_get_int(const Jsonb *object, const char *key,
+							   int64 otherwise);
 
 #endif							/* CANO_JSON_H */

@@ -122,6 +122,8 @@ typedef struct CanoState
 								 * item's */
 	const struct CanoState *parts;	/* what a branch or an item is to the core:
 									 * a state with no successor */
+	const struct CanoState *undo;	/* its compensation, a state of that sort,
+									 * or NULL */
 } CanoState;
 
 /* What the core knows of one version of a workflow. */
@@ -130,6 +132,8 @@ typedef struct CanoModel
 	int			nstates;
 	int			start;
 	const CanoState *states;
+	bool		compensates;	/* some state has a compensation */
+	bool		abandons;		/* a run whose time is over is left as it is */
 } CanoModel;
 
 #endif							/* CANO_MODEL_H */

@@ -120,6 +120,7 @@ typedef struct CanoTask
 	bool		running;
 	bool		stopped;		/* somebody asked that it stop; set under the
 								 * LWLock, too */
+	bool		sheltered;		/* is not to be interrupted for that */
 	int			attempt;
 	int			branch;			/* -1: none */
 	int64		run;

@@ -321,6 +321,7 @@ cano_slot_begin(const CanoDoing *doing)
 	SpinLockAcquire(&slot->mutex);
 	mine->running = true;
 	mine->stopped = false;
+	mine->sheltered = doing->sheltered;
 	mine->run = doing->run;
 	mine->fan = doing->fan;
 	mine->branch = doing->branch;
@@ -339,6 +340,7 @@ cano_slot_end(void)
 	CanoSlot   *slot;
 	CanoTask   *mine;
 	bool		stopped;
+	bool		sheltered;
 
 	if (cano_my_slot < 0)
 		return false;
@@ -346,10 +348,11 @@ cano_slot_end(void)
 	mine = &cano_shared->tasks[cano_my_slot];
 	SpinLockAcquire(&slot->mutex);
 	stopped = mine->running && mine->stopped;
+	sheltered = mine->sheltered;
 	mine->running = false;
 	SpinLockRelease(&slot->mutex);
-	if (!stopped)
-		return false;
+	if (!stopped || sheltered)
+		return stopped;
 
 	/* He has sent the signal when he lets go of the lock. */
 	LWLockAcquire(cano_shared->lock, LW_SHARED);
@@ -389,6 +392,7 @@ cano_slots_stop(bool (*is_stopped) (int64 run, int64 fan))
 		SpinLockAcquire(&slot->mutex);
 		running = task->running && task->run == run && task->fan == fan;
 		task->stopped |= running;
+		running &= !task->sheltered;
 		SpinLockRelease(&slot->mutex);
 		if (running)
 			kill(slot->pid, SIGINT);

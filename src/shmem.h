@@ -37,6 +37,7 @@ typedef struct CanoDoing
 	int64		fan;			/* of a branch or item, else 0 */
 	int			branch;			/* -1: none */
 	int			attempt;
+	bool		sheltered;		/* is told to stop, but not interrupted */
 	TimestampTz since;
 	const char *workflow;
 	const char *state;
@@ -45,8 +46,8 @@ typedef struct CanoDoing
 
 /*
  * A task is about to be called / is over.  Cheap: called for every step.
- * Ending says whether somebody asked that the task stop, in which case the
- * interruption that he sent is behind us.
+ * Ending says, once, whether somebody asked that the task stop, in which case
+ * the interruption that he sent is behind us.
  */
 extern void cano_slot_begin(const CanoDoing *doing);
 extern bool cano_slot_end(void);

@@ -31,6 +31,8 @@
 #include "recorder.h"
 #include "shmem.h"
 #include "step.h"
+#include "stop.h"
+#include "store_drain.h"
 #include "txn.h"
 
 /* How often a deadlock or serialization failure is tried again at once. */
@@ -59,6 +61,9 @@ static void leave_task(const Surroundings *around, CanoStep *step);
 static void call(const CanoRun *run, CanoStep *step);
 static void call_function(const CanoRun *run, CanoStep *step);
 static bool must_end(const CanoRun *run, CanoStep *step);
+static bool is_sheltered(const CanoRun *run);
+static bool outlives_run(const CanoRun *run);
+static void look_up(const CanoRun *run, CanoStep *step);
 static void enter(const CanoRun *run, bool holding, CanoStep *step);
 static void join(const CanoRun *run, bool holding, CanoStep *step);
 static void take_reply(const CanoRun *run, CanoStep *step);
@@ -124,7 +129,8 @@ cano_step_run(const CanoRun *run, bool holding, const CanoError *failure,
 static bool
 must_end(const CanoRun *run, CanoStep *step)
 {
-	if (run->branch != CANO_NO_BRANCH)
+	if (cano_run_is_part(run) ||
+		(run->duty == CANO_DUTY_SIGNAL && is_sheltered(run)))
 		return false;
 	if (run->stop)
 		decide(run, CANO_CALLED_OFF, step);
@@ -133,6 +139,39 @@ must_end(const CanoRun *run, CanoStep *step)
 	else
 		return false;
 	return true;
+}
+
+/*
+ * What must not be interrupted: what would have to be undone, and the undoing.
+ */
+static bool
+is_sheltered(const CanoRun *run)
+{
+	return run->duty == CANO_DUTY_UNDO ||
+		(run->branch == CANO_NO_BRANCH && cano_run_state(run)->undo != NULL);
+}
+
+/*
+ * The same when the run's time is over.  Nobody would undo what an abandoned
+ * run has done.
+ */
+static bool
+outlives_run(const CanoRun *run)
+{
+	return is_sheltered(run) && !run->definition->model.abandons;
+}
+
+/*
+ * Now that something was not interrupted: is its run to stop?
+ */
+static void
+look_up(const CanoRun *run, CanoStep *step)
+{
+	if (!is_sheltered(run))
+		return;
+	step->called_off |= run->stop || cano_slot_end();
+	step->out_of_time = outlives_run(run) &&
+		cano_now() >= cano_run_deadline(run);
 }
 
 /*
@@ -178,6 +217,7 @@ take_reply(const CanoRun *run, CanoStep *step)
 	if (cano_run_state(run)->kind == CANO_KIND_EXTERNAL)
 	{
 		cano_external_read(run->reply, &step->said, &step->error);
+		look_up(run, step);
 		decide(run, step->error ? CANO_ATTEMPT_FAILED : CANO_SAID_NEXT, step);
 	}
 	else
@@ -248,6 +288,9 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 					(errcode(ERRCODE_QUERY_CANCELED),
 					 errmsg("canceling statement due to its attempt's timeout")));
 		CANO_POINT("step-after-call");
+		step->called_off |= is_sheltered(run) && cano_stop_asked_by_itself() &&
+			cano_stop_is_asked(run->id);
+		look_up(run, step);
 		decide(run, step->said.what, step);
 		if (step->decision.keep && step->decision.fault != CANO_FAULT_JOIN)
 			take_output(run, step);
@@ -271,6 +314,7 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		MemoryContextSwitchTo(around.context);
 		edata = CopyErrorData();
 		FlushErrorState();
+		look_up(run, step);
 		stopped |= cano_slot_end();
 		if (cano_txn_is_session() && !timed_out && !stopped &&
 			cano_txn_was_cancelled(edata))
@@ -290,14 +334,14 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 	else
 		cano_breaker_report(&step->permit,
 							step->error == NULL && !step->interrupted &&
-							!step->fan_late);
+							!step->fan_late && !step->drain_late);
 	leave_task(&around, step);
 
 	/* Somebody cancelled the session's own statement, not the task. */
 	if (cancelled != NULL)
 		ReThrowError(cancelled);
-	return step->separate || step->interrupted || step->fan_late || last ||
-		!step->error || !cano_error_is_conflict(step->error->sqlstate);
+	return step->separate || step->interrupted || step->fan_late ||
+		step->drain_late || step->called_off || last || !step->error || !cano_error_is_conflict(step->error->sqlstate);
 }
 
 /*
@@ -338,6 +382,7 @@ begin_slot(const CanoRun *run, TimestampTz since)
 		.state = run->state_name,
 		.task = function ? function->name : "",
 		.attempt = run->attempt,
+		.sheltered = is_sheltered(run),
 		.since = since
 	};
 
@@ -414,6 +459,7 @@ call_function(const CanoRun *run, CanoStep *step)
 		.cursor = run->cursor,
 		.item = run->item,
 		.outputs = step->results.outputs,
+		.output = run->drain ? run->drain->output : NULL,
 		.input = run->input,
 		.headers = run->headers,
 		.signal = run->signal
@@ -429,6 +475,9 @@ call_function(const CanoRun *run, CanoStep *step)
 static char *
 idempotency_key(const CanoRun *run)
 {
+	if (run->duty == CANO_DUTY_UNDO)
+		return psprintf(INT64_FORMAT ":" INT64_FORMAT ":%s:undo",
+						run->id, run->sequence, run->state_name);
 	if (run->branch == CANO_NO_BRANCH)
 		return psprintf(INT64_FORMAT ":" INT64_FORMAT ":%s",
 						run->id, run->sequence, run->state_name);
@@ -479,14 +528,20 @@ attempt_failed(const CanoRun *run, const ErrorData *edata, bool timed_out,
 }
 
 /*
- * Was it not its own time that was over, but its run's or its fan's?
+ * Was it not its own time that was over, but its run's, its fan's or its
+ * drain's?
  */
 static bool
 outlasted(const CanoRun *run, CanoStep *step)
 {
 	TimestampTz now = cano_now();
 
-	if (now >= cano_run_deadline(run))
+	if (run->duty == CANO_DUTY_UNDO)
+	{
+		step->drain_late = now >= run->drain->due_at;
+		return step->drain_late;
+	}
+	if (!outlives_run(run) && now >= cano_run_deadline(run))
 	{
 		/* A branch leaves it to the run itself. */
 		if (run->branch != CANO_NO_BRANCH)
@@ -531,7 +586,9 @@ decide(const CanoRun *run, CanoHappened what, CanoStep *step)
 		.crashes = run->crashes,
 		.items = step->said.nitems,
 		.tally = step->results.tally,
-		.child = run->child
+		.child = run->child,
+		.called_off = step->called_off,
+		.out_of_time = step->out_of_time
 	};
 
 	if (step->error != NULL)
@@ -539,13 +596,14 @@ decide(const CanoRun *run, CanoHappened what, CanoStep *step)
 		event.category = step->error->category;
 		event.sqlstate = step->error->sqlstate;
 	}
-	if (run->branch == CANO_NO_BRANCH)
+	if (!cano_run_is_part(run))
 		step->decision = cano_fsm_decide(&run->definition->model, &position,
 										 &event);
 	else
 	{
-		/* The run's own limit is for states; an item is not one. */
-		if (cano_run_state(run)->kind == CANO_KIND_BATCH)
+		/* The run's own limit is for states; other things have none. */
+		if (run->duty == CANO_DUTY_UNDO ||
+			cano_run_state(run)->kind == CANO_KIND_BATCH)
 			position.max_attempts = 0;
 		step->decision = cano_fsm_decide_part(cano_run_state(run), &position,
 											  &event);
@@ -562,8 +620,8 @@ take_output(const CanoRun *run, CanoStep *step)
 	const char *key = run->definition->extra[run->state].output_key;
 	Jsonb	   *output = step->said.output;
 
-	/* A branch's is for the join. */
-	if (output == NULL || run->branch != CANO_NO_BRANCH)
+	/* A branch's is for the join, a compensation's for nobody. */
+	if (output == NULL || cano_run_is_part(run))
 		return;
 	if (key == NULL && !JB_ROOT_IS_OBJECT(output))
 		key = run->state_name;
@@ -609,12 +667,14 @@ time_left(const CanoRun *run, TimestampTz now)
 {
 	int64		timeout = cano_run_extra(run)->timeout_ms;
 	int64		limit = time_limit(run);
-	TimestampTz end = cano_run_deadline(run);
+	TimestampTz end = outlives_run(run) ? DT_NOEND : cano_run_deadline(run);
 
 	if (timeout > 0 && run->since != DT_NOBEGIN && has_asks(run))
 		end = Min(end, TimestampTzPlusMilliseconds(run->since, timeout));
 	if (run->branch != CANO_NO_BRANCH)
 		end = Min(end, run->fan->due_at);
+	if (run->drain != NULL)
+		end = run->drain->due_at;
 	/* Rounded up: it is over when the timer fires. */
 	if (end != DT_NOEND && (limit == 0 || (end - now + 999) / 1000 < limit))
 		limit = Max((end - now + 999) / 1000, 1);
@@ -651,6 +711,8 @@ use_of(const CanoRun *run)
 {
 	if (run->duty == CANO_DUTY_JOIN)
 		return CANO_USE_FINISH;
+	if (run->duty == CANO_DUTY_UNDO)
+		return CANO_USE_COMPENSATE;
 	switch (cano_run_state(run)->kind)
 	{
 		case CANO_KIND_ROUTER:

@@ -21,6 +21,9 @@ typedef struct CanoStep
 	bool		last;			/* no other step may share its transaction */
 	bool		interrupted;	/* rolled back: the run, or its fan, is to stop */
 	bool		fan_late;		/* rolled back: its fan's timeout is over */
+	bool		drain_late;		/* rolled back: that of its drain is */
+	bool		called_off;		/* not rolled back, but its run is to stop */
+	bool		out_of_time;	/* the same, because its time is over */
 	CanoDecision decision;
 	CanoPermit	permit;			/* of the breaker, for the call under way */
 	CanoResults results;		/* JOIN: of its branches or items */

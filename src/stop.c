@@ -16,6 +16,7 @@
 #include "lookup.h"
 #include "shmem.h"
 #include "stop.h"
+#include "store_drain.h"
 #include "store_signal.h"
 #include "store_stop.h"
 #include "window.h"
@@ -29,7 +30,8 @@ static bool asked_by_itself = false;
 /*
  * cancel(run bigint, reason text)
  *
- * Of two requests the first one's reason counts.
+ * Of two requests the first one's reason counts.  A run that is being rolled
+ * back already ends as it was to end.
  */
 Datum
 cano_cancel(PG_FUNCTION_ARGS)
@@ -42,6 +44,7 @@ cano_cancel(PG_FUNCTION_ARGS)
 	CanoPlace	place;
 	CanoWindow	window;
 	bool		found;
+	CanoEnding	ending;
 
 	cano_window_refuse_restricted("cano.cancel");
 	if (PG_ARGISNULL(0))
@@ -54,6 +57,11 @@ cano_cancel(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 
 	cano_window_open(&window);
+	if (cano_store_draining(who.run, &ending))
+	{
+		cano_window_close(&window);
+		PG_RETURN_BOOL(ending == CANO_CANCELLED);
+	}
 	place = cano_store_ask(&who, reason, now);
 	cano_window_close(&window);
 	cano_stop_at_commit(who.run, 0);
@@ -80,14 +88,31 @@ Datum
 cano_cancel_requested(PG_FUNCTION_ARGS)
 {
 	const CanoCurrent *current = cano_context_require("cano.cancel_requested()");
-	CanoWindow	window;
-	bool		requested;
 
 	cano_window_refuse_restricted("cano.cancel_requested");
+	PG_RETURN_BOOL(cano_stop_is_asked(current->run));
+}
+
+bool
+cano_stop_is_asked(int64 run)
+{
+	CanoWindow	window;
+	bool		asked;
+
 	cano_window_open(&window);
-	requested = cano_store_is_asked(current->run);
+	asked = cano_store_is_asked(run, CurrentMemoryContext, NULL);
 	cano_window_close(&window);
-	PG_RETURN_BOOL(requested);
+	return asked;
+}
+
+void
+cano_stop_load(CanoRun *run, MemoryContext context)
+{
+	CanoWindow	window;
+
+	cano_window_open(&window);
+	run->stop = cano_store_is_asked(run->id, context, &run->stop_reason);
+	cano_window_close(&window);
 }
 
 void
@@ -117,6 +142,4 @@ cano_stop_settle_end(CanoSettlement *settlement, const CanoRun *run)
 	}
 	if (cano_run_state(run)->kind == CANO_KIND_CHILD)
 		cano_rows_set(rows, cano_rows_add(rows), 0, Int64GetDatum(run->id));
-	if (run->parent != 0)
-		cano_settle_listener(settlement, run->parent);
 }

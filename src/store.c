@@ -23,6 +23,7 @@
 #include "error.h"
 #include "guc.h"
 #include "store.h"
+#include "store_drain.h"
 #include "store_external.h"
 #include "store_fan.h"
 #include "store_signal.h"
@@ -189,23 +190,25 @@ static CanoStatement insert_attempts = {
 static CanoStatement update_runs = {
 	"UPDATE cano._run r"
 	" SET status = u.status, state = u.state, started_at = u.started_at,"
-	"	ended_at = u.ended_at, rollback = 'none', cleared = u.cleared,"
+	"	ended_at = u.ended_at, rollback = u.rollback, cleared = u.cleared,"
 	"	dead = u.dead, cancel_reason = u.cancel_reason, data = u.data,"
 	"	error = u.error"
-	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 	"	u (id, status, state, started_at, ended_at, cleared, dead,"
-	"	cancel_reason, data, error)"
+	"	cancel_reason, data, error, rollback)"
 	" WHERE r.id = u.id",
-	10, {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
+	11, {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
 	TIMESTAMPTZARRAYOID, BOOLARRAYOID, BOOLARRAYOID, TEXTARRAYOID,
-	JSONBARRAYOID, JSONBARRAYOID}
+	JSONBARRAYOID, JSONBARRAYOID, TEXTARRAYOID}
 };
 
+/* A run that has ended before may have lost its key to another one. */
 static CanoStatement delete_keys = {
 	"DELETE FROM cano._key k"
-	" USING unnest($1, $2, $3) u (owner, workflow, key)"
-	" WHERE k.owner = u.owner AND k.workflow = u.workflow AND k.key = u.key",
-	3, {OIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+	" USING unnest($1, $2, $3, $4) u (owner, workflow, key, run)"
+	" WHERE k.owner = u.owner AND k.workflow = u.workflow AND k.key = u.key"
+	"	AND k.run = u.run",
+	4, {OIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID}
 };
 
 /* A lane that has crashed is careful until its end. */
@@ -399,6 +402,7 @@ cano_settlement_init(CanoSettlement *settlement, Oid owner)
 	cano_store_listeners_init(&settlement->listeners);
 	cano_store_stops_init(&settlement->stops, &settlement->stopped,
 						  &settlement->parents);
+	cano_store_drains_init(settlement);
 	cano_store_external_init(settlement);
 	settlement->fans = cano_store_fans_make();
 }
@@ -416,9 +420,20 @@ cano_settle_entry(CanoSettlement *settlement, CanoRun *run)
  * The run's stepped state has a new cursor.
  */
 void
-cano_settle_cursor(CanoSettlement *settlement, CanoRun *run)
+cano_settle_cursor(CanoSettlement *settlement, CanoRun *run, Jsonb *cursor)
 {
-	add_checkpoint(settlement, run, 's', run->cursor);
+	run->cursor = cursor;
+	add_checkpoint(settlement, run, 's', cursor);
+}
+
+/*
+ * The run's state is done, and would have to be undone: that is the stack.
+ */
+void
+cano_settle_completion(CanoSettlement *settlement, CanoRun *run,
+					   const Jsonb *output)
+{
+	add_checkpoint(settlement, run, 'c', output);
 }
 
 static void
@@ -541,6 +556,11 @@ cano_settle_end(CanoSettlement *settlement, const CanoRun *run,
 		[CANO_FAILED] = "failed",
 		[CANO_CANCELLED] = "cancelled"
 	};
+	static const char *const rollbacks[] = {
+		[CANO_ROLLBACK_NONE] = "none",
+		[CANO_ROLLBACK_CLEAN] = "clean",
+		[CANO_ROLLBACK_PARTIAL] = "partial"
+	};
 	CanoRows   *rows = &settlement->endings;
 	int			row = cano_rows_add(rows);
 
@@ -550,11 +570,14 @@ cano_settle_end(CanoSettlement *settlement, const CanoRun *run,
 	if (run->started_at != DT_NOBEGIN)
 		cano_rows_set(rows, row, 3, TimestampTzGetDatum(run->started_at));
 	cano_rows_set(rows, row, 4, TimestampTzGetDatum(settlement->now));
-	cano_rows_set(rows, row, 5, BoolGetDatum(end->ending == CANO_COMPLETED));
+	cano_rows_set(rows, row, 5,
+				  BoolGetDatum(end->ending == CANO_COMPLETED ||
+							   end->rollback == CANO_ROLLBACK_CLEAN));
 	cano_rows_set(rows, row, 6, BoolGetDatum(end->dead));
 	cano_rows_set_text(rows, row, 7, end->cancel_reason);
 	cano_rows_set_jsonb(rows, row, 8, run->data);
 	cano_rows_set_jsonb(rows, row, 9, end->error);
+	cano_rows_set_text(rows, row, 10, rollbacks[end->rollback]);
 
 	if (run->key != NULL)
 	{
@@ -563,6 +586,7 @@ cano_settle_end(CanoSettlement *settlement, const CanoRun *run,
 					  ObjectIdGetDatum(settlement->owner));
 		cano_rows_set_text(&settlement->keys, row, 1, run->definition->workflow);
 		cano_rows_set_text(&settlement->keys, row, 2, run->key);
+		cano_rows_set(&settlement->keys, row, 3, Int64GetDatum(run->id));
 	}
 	forget_crashes(settlement, run);
 }
@@ -580,20 +604,21 @@ forget_crashes(CanoSettlement *settlement, const CanoRun *run)
 }
 
 void
-cano_settle_lane_end(CanoSettlement *settlement, CanoRun *lane)
+cano_settle_job_end(CanoSettlement *settlement, CanoRun *run)
 {
-	forget_crashes(settlement, lane);
-	lane->careful = false;
+	forget_crashes(settlement, run);
+	run->careful = false;
+	run->crashes = 0;
 }
 
 void
-cano_settle_branch_end(CanoSettlement *settlement, CanoRun *lane)
+cano_settle_part_end(CanoSettlement *settlement, CanoRun *run)
 {
 	CanoRows   *rows = &settlement->calmed;
 
-	if (lane->crashes > 0)
-		cano_rows_set(rows, cano_rows_add(rows), 0, Int64GetDatum(lane->job));
-	lane->crashes = 0;
+	if (run->crashes > 0)
+		cano_rows_set(rows, cano_rows_add(rows), 0, Int64GetDatum(run->job));
+	run->crashes = 0;
 }
 
 void
@@ -622,6 +647,7 @@ cano_store_settle(CanoSettlement *settlement, TimestampTz *due_at)
 	(void) cano_rows_run(&settlement->calmed, &calm_crashes, SPI_OK_UPDATE);
 	(void) cano_rows_run(&settlement->crashes, &delete_crashes, SPI_OK_DELETE);
 	settle_endings(settlement);
+	cano_store_drains(settlement);
 	cano_store_forget_stops(&settlement->stopped);
 	place = cano_place_min(place,
 						   cano_store_stop_children(&settlement->parents, now));

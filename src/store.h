@@ -79,6 +79,7 @@ typedef struct CanoRun
 	bool		ended;			/* somebody else ended it meanwhile */
 	bool		stop;			/* somebody asked it to stop */
 	const char *stop_reason;	/* or NULL */
+	struct CanoDrain *drain;	/* UNDO: what is known of that */
 	bool		shares;			/* its transaction has other runs in hand */
 } CanoRun;
 
@@ -99,6 +100,10 @@ typedef struct CanoSettlement
 	CanoRows	stops;			/* runs that are to stop: see where they are */
 	CanoRows	stopped;		/* runs that have ended: forget that they were to */
 	CanoRows	parents;		/* runs that have ended before their children */
+	CanoRows	drains;			/* runs that begin to undo what they did */
+	CanoRows	undone;			/* completions, and what became of their undoing */
+	CanoRows	collected;		/* errors of drains so far */
+	CanoRows	drained;		/* drains that are over */
 	CanoRows	offers;			/* external work that waits for a client */
 	CanoRows	leases;			/* runs whose leases may have run out, or whose
 								 * work is withdrawn */
@@ -113,6 +118,7 @@ typedef struct CanoRunEnd
 	const char *cancel_reason;
 	Jsonb	   *error;
 	bool		dead;
+	CanoRollback rollback;
 } CanoRunEnd;
 
 /* A failed attempt. */
@@ -127,12 +133,17 @@ typedef struct CanoAttempt
 	const struct CanoError *error;
 } CanoAttempt;
 
-/* The run's state as it concerns the job at hand: itself, or a part of it. */
+/*
+ * The run's state as it concerns the job at hand: itself, a part of it, or
+ * what undoes it.
+ */
 static inline const CanoState *
 cano_run_state(const CanoRun *run)
 {
 	const CanoState *state = &run->definition->model.states[run->state];
 
+	if (run->duty == CANO_DUTY_UNDO)
+		return state->undo;
 	if (run->branch == CANO_NO_BRANCH)
 		return state;
 	return &state->parts[state->kind == CANO_KIND_SPLIT ? run->branch : 0];
@@ -143,10 +154,19 @@ cano_run_extra(const CanoRun *run)
 {
 	const CanoStateExtra *extra = &run->definition->extra[run->state];
 
+	if (run->duty == CANO_DUTY_UNDO)
+		return extra->undo;
 	if (run->branch == CANO_NO_BRANCH)
 		return extra;
 	return &extra->parts[cano_run_state(run)->kind == CANO_KIND_BATCH ? 0 :
 						 run->branch];
+}
+
+/* Is the job at hand decided by itself, without regard to the workflow? */
+static inline bool
+cano_run_is_part(const CanoRun *run)
+{
+	return run->branch != CANO_NO_BRANCH || run->duty == CANO_DUTY_UNDO;
 }
 
 /* When the workflow's timeout is over for it, or DT_NOEND. */
@@ -214,7 +234,10 @@ extern TimestampTz cano_store_next_due(Oid owner, TimestampTz now,
  */
 extern void cano_settlement_init(CanoSettlement *settlement, Oid owner);
 extern void cano_settle_entry(CanoSettlement *settlement, CanoRun *run);
-extern void cano_settle_cursor(CanoSettlement *settlement, CanoRun *run);
+extern void cano_settle_cursor(CanoSettlement *settlement, CanoRun *run,
+							   Jsonb *cursor);
+extern void cano_settle_completion(CanoSettlement *settlement, CanoRun *run,
+								   const Jsonb *output);
 extern void cano_settle_job(CanoSettlement *settlement, CanoRun *run);
 extern void cano_settle_timer(CanoSettlement *settlement, CanoRun *run,
 							  TimestampTz due_at, char waiting);
@@ -223,11 +246,14 @@ extern void cano_settle_attempt(CanoSettlement *settlement, const CanoRun *run,
 extern void cano_settle_end(CanoSettlement *settlement, const CanoRun *run,
 							const CanoRunEnd *end);
 
-/* The lane's branch has ended, whatever it did to the server before. */
-extern void cano_settle_branch_end(CanoSettlement *settlement, CanoRun *lane);
+/*
+ * The lane's branch, or the drain's compensation, has ended, whatever it did to
+ * the server before.
+ */
+extern void cano_settle_part_end(CanoSettlement *settlement, CanoRun *run);
 
-/* The lane has no more branches to go on with. */
-extern void cano_settle_lane_end(CanoSettlement *settlement, CanoRun *lane);
+/* The job is done with: the lane has no more branches to go on with. */
+extern void cano_settle_job_end(CanoSettlement *settlement, CanoRun *run);
 
 /* A new id for a run or a job.  Needs no window. */
 extern int64 cano_store_new_id(void);

@@ -34,17 +34,18 @@ static CanoStatement ask = {
 };
 
 static CanoStatement is_asked = {
-	"SELECT FROM cano._stop s WHERE s.run = $1 LIMIT 1",
+	"SELECT s.reason FROM cano._stop s WHERE s.run = $1 ORDER BY s.id LIMIT 1",
 	1, {INT8OID}
 };
 
-/* A request that came too late is forgotten. */
+/* A request that came too late is forgotten: the run has ended, or goes back. */
 static CanoStatement stop = {
 	"WITH place AS ("
 	"	SELECT r.id AS run, r.owner, r.priority,"
 	"		coalesce((SELECT k.job FROM cano._checkpoint k"
 	"			WHERE k.run = r.id ORDER BY k.sequence DESC LIMIT 1), r.id) AS id"
-	"	FROM cano._run r WHERE r.id = ANY ($1) AND r.status = 'active')"
+	"	FROM cano._run r WHERE r.id = ANY ($1) AND r.status = 'active'"
+	"	AND NOT EXISTS (SELECT FROM cano._drain d WHERE d.run = r.id))"
 	", due AS ("
 	"	DELETE FROM cano._timer t"
 	"	WHERE t.id = ANY (ARRAY("
@@ -91,7 +92,8 @@ static CanoStatement stopped_runs = {
 static CanoStatement stop_children = {
 	"WITH child AS ("
 	"	SELECT c.id, c.owner, c.priority, c.parent FROM cano._run c"
-	"	WHERE c.parent = ANY ($1) AND c.status = 'active')"
+	"	WHERE c.parent = ANY ($1) AND c.status = 'active'"
+	"	AND NOT EXISTS (SELECT FROM cano._drain d WHERE d.run = c.id))"
 	", notice AS ("
 	"	INSERT INTO cano._job (owner, priority, id, run, duty, state, attempt,"
 	"		sequence, errors)"
@@ -132,11 +134,20 @@ cano_store_ask(const CanoAddressee *who, const char *reason, TimestampTz now)
 }
 
 bool
-cano_store_is_asked(int64 run)
+cano_store_is_asked(int64 run, MemoryContext context, const char **reason)
 {
 	Datum		values[] = {Int64GetDatum(run)};
+	MemoryContext spi_context;
 
-	return cano_statement_run(&is_asked, values, NULL, SPI_OK_SELECT) > 0;
+	if (cano_statement_run(&is_asked, values, NULL, SPI_OK_SELECT) == 0)
+		return false;
+	if (reason != NULL)
+	{
+		spi_context = MemoryContextSwitchTo(context);
+		*reason = cano_column_text(0, 1);
+		MemoryContextSwitchTo(spi_context);
+	}
+	return true;
 }
 
 void

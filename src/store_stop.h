@@ -23,8 +23,9 @@
 extern CanoPlace cano_store_ask(const CanoAddressee *who, const char *reason,
 								TimestampTz now);
 
-/* Has somebody asked? */
-extern bool cano_store_is_asked(int64 run);
+/* Has somebody asked?  "reason" is NULL, or put there. */
+extern bool cano_store_is_asked(int64 run, MemoryContext context,
+								const char **reason);
 
 extern void cano_store_stops_init(CanoRows *stops, CanoRows *stopped,
 								  CanoRows *parents);

@@ -1,0 +1,135 @@
+/*-------------------------------------------------------------------------
+ *
+ * store_drain.c
+ *	  Rollbacks under way, and the stack of what there is to undo.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+
+#include "store_drain.h"
+
+static CanoStatement begin = {
+	"INSERT INTO cano._drain (run, ending, dead, state, cancel_reason, errors)"
+	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6)",
+	6, {INT8ARRAYOID, CHARARRAYOID, BOOLARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+	JSONBARRAYOID}
+};
+
+static CanoStatement mark = {
+	"UPDATE cano._checkpoint c SET undo = u.undo"
+	" FROM unnest($1, $2, $3) u (run, sequence, undo)"
+	" WHERE c.run = u.run AND c.sequence = u.sequence",
+	3, {INT8ARRAYOID, INT8ARRAYOID, CHARARRAYOID}
+};
+
+static CanoStatement collect = {
+	"UPDATE cano._drain d SET errors = u.errors"
+	" FROM unnest($1, $2) u (run, errors) WHERE d.run = u.run",
+	2, {INT8ARRAYOID, JSONBARRAYOID}
+};
+
+static CanoStatement end = {
+	"DELETE FROM cano._drain d WHERE d.run = ANY ($1)",
+	1, {INT8ARRAYOID}
+};
+
+static CanoStatement load = {
+	"SELECT d.ending, d.dead, d.state, d.cancel_reason, d.errors"
+	" FROM cano._drain d WHERE d.run = $1",
+	1, {INT8OID}
+};
+
+/* An entry is undone as the version that made it says. */
+static CanoStatement next = {
+	"SELECT c.sequence, c.state, c.output, v.id"
+	" FROM cano._checkpoint c"
+	" JOIN cano._run r ON r.id = c.run"
+	" JOIN cano._definition d ON d.id = r.definition"
+	" JOIN cano._definition v ON v.workflow = d.workflow AND v.version = c.version"
+	" WHERE c.run = $1 AND c.sequence <= $2 AND c.kind = 'c' AND c.undo IS NULL"
+	" ORDER BY c.sequence DESC LIMIT 1",
+	2, {INT8OID, INT8OID}
+};
+
+static CanoStatement draining = {
+	"SELECT d.ending FROM cano._drain d WHERE d.run = $1",
+	1, {INT8OID}
+};
+
+static CanoEnding
+ending_of(char code)
+{
+	return code == 'c' ? CANO_CANCELLED : CANO_FAILED;
+}
+
+void
+cano_store_drains_init(CanoSettlement *settlement)
+{
+	cano_rows_init(&settlement->drains, &begin);
+	cano_rows_init(&settlement->undone, &mark);
+	cano_rows_init(&settlement->collected, &collect);
+	cano_rows_init(&settlement->drained, &end);
+}
+
+void
+cano_store_drains(CanoSettlement *settlement)
+{
+	(void) cano_rows_run(&settlement->drains, &begin, SPI_OK_INSERT);
+	(void) cano_rows_run(&settlement->undone, &mark, SPI_OK_UPDATE);
+	(void) cano_rows_run(&settlement->collected, &collect, SPI_OK_UPDATE);
+	(void) cano_rows_run(&settlement->drained, &end, SPI_OK_DELETE);
+}
+
+CanoDrain *
+cano_store_drain_load(int64 run, MemoryContext context)
+{
+	Datum		values[] = {Int64GetDatum(run)};
+	MemoryContext spi_context;
+	CanoDrain  *drain;
+
+	if (cano_statement_run(&load, values, NULL, SPI_OK_SELECT) != 1)
+		elog(ERROR, "run " INT64_FORMAT " is not being rolled back", run);
+	spi_context = MemoryContextSwitchTo(context);
+	drain = palloc0(sizeof(CanoDrain));
+	drain->end.ending = ending_of(cano_column_char(0, 1, 0));
+	drain->end.dead = cano_column_bool(0, 2, false);
+	drain->end.state = cano_column_text(0, 3);
+	drain->end.cancel_reason = cano_column_text(0, 4);
+	drain->errors = cano_column_jsonb(0, 5);
+	drain->due_at = DT_NOEND;
+	drain->at = -1;
+	MemoryContextSwitchTo(spi_context);
+	return drain;
+}
+
+bool
+cano_store_drain_next(CanoRun *run, int64 *definition, MemoryContext context)
+{
+	Datum		values[] = {Int64GetDatum(run->id), Int64GetDatum(run->sequence)};
+	MemoryContext spi_context;
+
+	if (cano_statement_run(&next, values, NULL, SPI_OK_SELECT) == 0)
+		return false;
+	spi_context = MemoryContextSwitchTo(context);
+	run->sequence = cano_column_int64(0, 1, 0);
+	run->state_name = cano_column_text(0, 2);
+	run->drain->at = run->sequence;
+	run->drain->output = cano_column_jsonb(0, 3);
+	*definition = cano_column_int64(0, 4, 0);
+	MemoryContextSwitchTo(spi_context);
+	return true;
+}
+
+bool
+cano_store_draining(int64 run, CanoEnding *ending)
+{
+	Datum		values[] = {Int64GetDatum(run)};
+
+	if (cano_statement_run(&draining, values, NULL, SPI_OK_SELECT) == 0)
+		return false;
+	*ending = ending_of(cano_column_char(0, 1, 0));
+	return true;
+}

@@ -1,0 +1,52 @@
+/*-------------------------------------------------------------------------
+ *
+ * store_drain.h
+ *	  Rollbacks under way, and the stack of what there is to undo.
+ *
+ * The stack of a run is its completion rows that stand.  All functions need an
+ * open window.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CANO_STORE_DRAIN_H
+#define CANO_STORE_DRAIN_H
+
+#include "nodes/pg_list.h"
+
+#include "store.h"
+
+/* What became of a completion row; it stands while it says nothing. */
+#define CANO_UNDONE				'u'
+#define CANO_UNDO_FAILED		'f' /* still on the stack, but not tried again */
+#define CANO_SUPERSEDED			's' /* its state was entered again */
+
+typedef struct CanoDrain
+{
+	CanoRunEnd	end;			/* how the run was to end */
+	Jsonb	   *errors;			/* that end's, then those of compensations */
+	List	   *more;			/* those of this batch */
+	int64		limit_ms;		/* 0: none */
+	TimestampTz due_at;			/* when it is over, or DT_NOEND */
+	int64		at;				/* sequence of the entry at hand, or less than 0 */
+	Jsonb	   *output;			/* of that */
+} CanoDrain;
+
+extern void cano_store_drains_init(CanoSettlement *settlement);
+
+/* Write what the settlement says of them. */
+extern void cano_store_drains(CanoSettlement *settlement);
+
+/* What the table says of the run's. */
+extern CanoDrain *cano_store_drain_load(int64 run, MemoryContext context);
+
+/*
+ * Take the topmost entry that stands, from the run's sequence down: where the
+ * run is now.  False if there is none.
+ */
+extern bool cano_store_drain_next(CanoRun *run, int64 *definition,
+								  MemoryContext context);
+
+/* Is the run being rolled back, and how is it to end? */
+extern bool cano_store_draining(int64 run, CanoEnding *ending);
+
+#endif							/* CANO_STORE_DRAIN_H */
