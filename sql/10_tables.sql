@@ -36,7 +36,7 @@ CREATE TABLE cano._definition (
 	UNIQUE (workflow, version)
 );
 
--- A run: written at submit and at its end, never in between.  "origin" is
+-- A run: written at submit, at its end and when it is resumed, never in between.  "origin" is
 -- the system identifier of the server that may run it.
 CREATE TABLE cano._run (
 	id bigint PRIMARY KEY,
@@ -57,6 +57,7 @@ CREATE TABLE cano._run (
 	dead boolean NOT NULL,
 	key text COLLATE "C",
 	parent bigint,
+	resumed_at timestamptz,
 	depth integer NOT NULL DEFAULT 0,	-- of a child: how many runs it is under
 	cancel_reason text,
 	tags text[],
@@ -139,8 +140,8 @@ CREATE TABLE cano._checkpoint (
 	state text COLLATE "C" NOT NULL,
 	task text,
 	output jsonb,						-- of a completion; the cursor of a cursor row
-	undo "char",						-- completion: null = stands, (u)ndone, (f)ailed to be,
-										-- (s)uperseded
+	mark "char",						-- completion: null = stands, (u)ndone, (f)ailed to be,
+										-- (s)uperseded; entry: (r)esumed
 	PRIMARY KEY (run, sequence)
 ) WITH (fillfactor = 95);
 

@@ -71,6 +71,25 @@ AS 'MODULE_PATHNAME', 'cano_cancel';
 COMMENT ON FUNCTION cano.cancel IS
 	'ask that a run stop, and interrupt what it is running when this transaction commits. False for a run that has ended or does not exist';
 
+CREATE FUNCTION cano.resume(
+	run bigint,
+	state text DEFAULT NULL,
+	data jsonb DEFAULT NULL,
+	version integer DEFAULT NULL,
+	force boolean DEFAULT false)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cano_resume';
+COMMENT ON FUNCTION cano.resume IS
+	'let a failed or cancelled run go on from its last checkpoint or from a state, with its time over again and data merged over its own. False for a run that is under way';
+
+CREATE FUNCTION cano.compensate(run bigint)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cano_compensate';
+COMMENT ON FUNCTION cano.compensate IS
+	'try again to undo what is left of a run that was rolled back in part. False for any other run';
+
 CREATE FUNCTION cano.wait(run bigint, timeout interval DEFAULT '30 s')
 RETURNS jsonb
 LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -168,7 +168,7 @@ SELECT c.run AS run_id,
 	c.output
 FROM cano._checkpoint c
 JOIN cano._run r ON r.id = c.run
-WHERE c.kind = 'c' AND (c.undo IS NULL OR c.undo = 'f') AND NOT r.cleared
+WHERE c.kind = 'c' AND (c.mark IS NULL OR c.mark = 'f') AND NOT r.cleared
 	AND cano._can_see(r.owner, r.owner_name, r.origin);
 COMMENT ON VIEW cano.compensations IS 'what every run has done that it would undo, or is to undo yet; the highest sequence goes first';
 

@@ -167,6 +167,8 @@ drive_run(CanoDrive *drive, CanoRun *run)
 			put_back(drive, run);
 			return;
 		}
+		if (run->duty == CANO_DUTY_RESUME)
+			run->duty = CANO_DUTY_ENTER;
 		if (!receive(drive, run))
 		{
 			drive->steps++;

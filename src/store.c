@@ -96,7 +96,7 @@ static CanoStatement promote_family = {
 	" SELECT c.run, c.id, c.priority, c.duty, c.state, c.attempt, c.sequence," \
 	"	c.started_at, c.since, c.errors, c.cursor, c.signal, c.data, r.definition, r.origin, r.max_attempts," \
 	"	r.key, r.input, r.headers, r.parent, r.depth," \
-	"	greatest(r.submitted_at, r.run_at), r.status = 'active'," \
+	"	greatest(r.submitted_at, r.run_at, r.resumed_at), r.status = 'active'," \
 	"	(SELECT x.crashes FROM cano._crash x WHERE x.job = c.id)," \
 	"	s.run IS NOT NULL, s.reason, c.branch, b.input," \
 	"	c.fan, " CANO_FAN_COLUMNS \

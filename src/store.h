@@ -75,7 +75,8 @@ typedef struct CanoRun
 	bool		careful;		/* the job has crashed: run it alone */
 	int64		parent;			/* 0: none */
 	int32		depth;			/* how many runs it is under */
-	TimestampTz began_at;		/* of its time: submitted, or due first */
+	TimestampTz began_at;		/* of its time: submitted, due first, or
+								 * resumed */
 	bool		ended;			/* somebody else ended it meanwhile */
 	bool		stop;			/* somebody asked it to stop */
 	const char *stop_reason;	/* or NULL */

@@ -19,8 +19,8 @@ static CanoStatement begin = {
 };
 
 static CanoStatement mark = {
-	"UPDATE cano._checkpoint c SET undo = u.undo"
-	" FROM unnest($1, $2, $3) u (run, sequence, undo)"
+	"UPDATE cano._checkpoint c SET mark = u.mark"
+	" FROM unnest($1, $2, $3) u (run, sequence, mark)"
 	" WHERE c.run = u.run AND c.sequence = u.sequence",
 	3, {INT8ARRAYOID, INT8ARRAYOID, CHARARRAYOID}
 };
@@ -49,7 +49,7 @@ static CanoStatement next = {
 	" JOIN cano._run r ON r.id = c.run"
 	" JOIN cano._definition d ON d.id = r.definition"
 	" JOIN cano._definition v ON v.workflow = d.workflow AND v.version = c.version"
-	" WHERE c.run = $1 AND c.sequence <= $2 AND c.kind = 'c' AND c.undo IS NULL"
+	" WHERE c.run = $1 AND c.sequence <= $2 AND c.kind = 'c' AND c.mark IS NULL"
 	" ORDER BY c.sequence DESC LIMIT 1",
 	2, {INT8OID, INT8OID}
 };

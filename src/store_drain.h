@@ -15,10 +15,9 @@
 
 #include "store.h"
 
-/* What became of a completion row; it stands while it says nothing. */
+/* The mark of a completion row; it stands while it has none. */
 #define CANO_UNDONE				'u'
 #define CANO_UNDO_FAILED		'f' /* still on the stack, but not tried again */
-#define CANO_SUPERSEDED			's' /* its state was entered again */
 
 typedef struct CanoDrain
 {
