@@ -76,12 +76,13 @@ CREATE FUNCTION cano.resume(
 	state text DEFAULT NULL,
 	data jsonb DEFAULT NULL,
 	version integer DEFAULT NULL,
-	force boolean DEFAULT false)
+	force boolean DEFAULT false,
+	keep_results boolean DEFAULT false)
 RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cano_resume';
 COMMENT ON FUNCTION cano.resume IS
-	'let a failed or cancelled run go on from its last checkpoint or from a state, with its time over again and data merged over its own. False for a run that is under way';
+	'let a failed or cancelled run go on from its last checkpoint or from a state, with its time over again and data merged over its own; keep_results: branches and items of the split or batch it failed in that had succeeded are not run again. False for a run that is under way';
 
 CREATE FUNCTION cano.compensate(run bigint)
 RETURNS boolean

@@ -55,6 +55,7 @@ static bool next_branch(CanoDrive *drive, CanoRun *lane);
 static bool take_step(CanoDrive *drive, CanoRun *run, CanoStep *step);
 static bool woken_early(CanoDrive *drive, CanoRun *run);
 static bool close_fan(CanoDrive *drive, CanoRun *run);
+static bool resume(CanoDrive *drive, CanoRun *run);
 static bool receive(CanoDrive *drive, CanoRun *run);
 static void put_back(CanoDrive *drive, CanoRun *run);
 static bool must_stop(CanoDrive *drive, const CanoRun *run);
@@ -167,9 +168,7 @@ drive_run(CanoDrive *drive, CanoRun *run)
 			put_back(drive, run);
 			return;
 		}
-		if (run->duty == CANO_DUTY_RESUME)
-			run->duty = CANO_DUTY_ENTER;
-		if (!receive(drive, run))
+		if (!resume(drive, run) || !receive(drive, run))
 		{
 			drive->steps++;
 			return;
@@ -365,6 +364,40 @@ close_fan(CanoDrive *drive, CanoRun *run)
 		return false;
 	cano_fan_close(run->fan, CANO_CLOSED_TIMEOUT);
 	put_back(drive, run);
+	return true;
+}
+
+/*
+ * A run that goes on after its end enters its state as any other does, unless
+ * it keeps what its branches or items have done.  False if it waits for the
+ * others of them.
+ */
+static bool
+resume(CanoDrive *drive, CanoRun *run)
+{
+	int64		timeout = cano_run_extra(run)->timeout_ms;
+	TimestampTz now = drive->settlement.now;
+	TimestampTz due = timeout > 0 ? TimestampTzPlusMilliseconds(now, timeout) :
+		DT_NOEND;
+	CanoPlace	first;
+
+	if (run->duty != CANO_DUTY_RESUME)
+		return true;
+	run->duty = CANO_DUTY_ENTER;
+	if (run->fan == NULL)
+		return true;
+	run->duty = CANO_DUTY_WAKE;
+	if (cano_run_state(run)->kind == CANO_KIND_BATCH)
+		run->since = now;
+	first = cano_fan_reopen(&drive->settlement, run, due);
+	if (cano_place_before(first, CANO_NO_PLACE))
+	{
+		drive->stop |= run->fan->tally.total > WIDE;
+		cano_wake_at_commit(drive->settlement.owner, now, first);
+		cano_wake_at_commit(drive->settlement.owner, due, CANO_NO_PLACE);
+		return false;
+	}
+	run->duty = CANO_DUTY_JOIN;
 	return true;
 }
 

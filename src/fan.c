@@ -31,6 +31,10 @@
 /* Sets these locks apart from those of pg_advisory_lock(). */
 #define LOCK_CLASS	0xCA0
 
+static CanoFan *new_fan(CanoSettlement *settlement, CanoRun *run,
+						TimestampTz due_at, int total, bool items);
+static int64 *add_lanes(CanoSettlement *settlement, const CanoRun *run,
+						int lanes, const int *branches);
 static int	nlanes(const CanoRun *run, int total);
 static bool take(CanoFan *fan, int *behind, int limit, MemoryContext context);
 static LockAcquireResult lock_branch(int64 fan, int branch);
@@ -47,17 +51,69 @@ cano_fan_open(CanoSettlement *settlement, CanoRun *run, TimestampTz due_at,
 			  int nitems, Jsonb **items)
 {
 	const CanoState *state = &run->definition->model.states[run->state];
-	CanoFan    *fan = cano_store_fan_add(settlement->fans, cano_store_new_id());
 	MemoryContext context = CurrentMemoryContext;
-	CanoPlace	first;
+	CanoFan    *fan = new_fan(settlement, run, due_at,
+							  items ? nitems : state->nparts, items != NULL);
+	int			lanes = nlanes(run, fan->tally.total);
+	int64	   *jobs = add_lanes(settlement, run, lanes, NULL);
+	CanoPlace	first = {run->priority, jobs[0]};
 	CanoWindow	window;
+
+	cano_window_open(&window);
+	cano_store_fan(fan, run->state_name, lanes, jobs, items);
+	cano_window_close(&window);
+	MemoryContextSwitchTo(context);
+	return first;
+}
+
+CanoPlace
+cano_fan_reopen(CanoSettlement *settlement, CanoRun *run, TimestampTz due_at)
+{
+	MemoryContext context = CurrentMemoryContext;
+	CanoFan    *old = run->fan;
+	CanoFan    *fan;
 	int			lanes;
 	int64	   *jobs;
+	int		   *branches;
+	int			n;
+	CanoPlace	first = CANO_NO_PLACE;
+	CanoWindow	window;
+
+	cano_window_open(&window);
+	n = cano_store_find_failed(old->id, context, &branches);
+	cano_window_close(&window);
+	MemoryContextSwitchTo(context);
+	if (n == 0)
+		return first;
+
+	fan = new_fan(settlement, run, due_at, old->tally.total,
+				  run->definition->model.states[run->state].kind ==
+				  CANO_KIND_BATCH);
+	fan->tally.succeeded = old->tally.total - n;
+	lanes = nlanes(run, n);
+	jobs = add_lanes(settlement, run, lanes, branches);
+	cano_window_open(&window);
+	cano_store_fan_again(fan, old->id, run->state_name, lanes, jobs, branches);
+	cano_window_close(&window);
+	MemoryContextSwitchTo(context);
+	first.priority = run->priority;
+	first.id = jobs[0];
+	return first;
+}
+
+/*
+ * The run begins to hold a fan.
+ */
+static CanoFan *
+new_fan(CanoSettlement *settlement, CanoRun *run, TimestampTz due_at,
+		int total, bool items)
+{
+	CanoFan    *fan = cano_store_fan_add(settlement->fans, cano_store_new_id());
 
 	fan->run = run->id;
 	fan->priority = run->priority;
-	fan->join = &state->join;
-	fan->tally.total = items ? nitems : state->nparts;
+	fan->join = &run->definition->model.states[run->state].join;
+	fan->tally.total = total;
 	fan->due_at = due_at;
 	fan->signal = run->signal;
 	fan->data = run->data == run->input ? NULL : run->data;
@@ -67,16 +123,25 @@ cano_fan_open(CanoSettlement *settlement, CanoRun *run, TimestampTz due_at,
 	cano_settle_timer(settlement, run, due_at, items ? CANO_WAIT_ITEMS :
 					  CANO_WAIT_BRANCHES);
 	fan->holder = run->job;
+	return fan;
+}
 
-	lanes = nlanes(run, fan->tally.total);
-	jobs = palloc(sizeof(int64) * lanes);
+/*
+ * Jobs for these of its branches, or the first ones; returns their ids.
+ */
+static int64 *
+add_lanes(CanoSettlement *settlement, const CanoRun *run, int lanes,
+		  const int *branches)
+{
+	int64	   *jobs = palloc(sizeof(int64) * lanes);
+
 	for (int i = 0; i < lanes; i++)
 	{
 		CanoRun		lane = *run;
 
 		jobs[i] = lane.job = cano_store_new_id();
 		lane.duty = CANO_DUTY_PART;
-		lane.branch = i;
+		lane.branch = branches ? branches[i] : i;
 		lane.attempt = 1;
 		lane.errors = 0;
 		lane.since = DT_NOBEGIN;
@@ -84,13 +149,7 @@ cano_fan_open(CanoSettlement *settlement, CanoRun *run, TimestampTz due_at,
 		lane.entry = -1;
 		cano_settle_job(settlement, &lane);
 	}
-	cano_window_open(&window);
-	cano_store_fan(fan, run->state_name, lanes, jobs, items);
-	cano_window_close(&window);
-	MemoryContextSwitchTo(context);
-	first.priority = run->priority;
-	first.id = jobs[0];
-	return first;
+	return jobs;
 }
 
 static int

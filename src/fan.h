@@ -23,6 +23,15 @@
 extern CanoPlace cano_fan_open(CanoSettlement *settlement, CanoRun *run,
 							   TimestampTz due_at, int nitems, Jsonb **items);
 
+/*
+ * The run goes on with the branches or items of the closed fan that it holds:
+ * those that had succeeded are as they were, the others begin anew.  Returns the
+ * place of the first lane, or CANO_NO_PLACE if there are no others; then the
+ * fan is still the same.
+ */
+extern CanoPlace cano_fan_reopen(CanoSettlement *settlement, CanoRun *run,
+								 TimestampTz due_at);
+
 /* The lane is to be gone on with by a later batch. */
 extern void cano_fan_mark(CanoSettlement *settlement, const CanoRun *lane);
 

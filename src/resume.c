@@ -31,7 +31,8 @@ pg_noreturn static void refuse_key(const CanoEndedRun *ended,
 								   const CanoDefinition *definition);
 
 /*
- * resume(run bigint, state text, data jsonb, version integer, force boolean)
+ * resume(run bigint, state text, data jsonb, version integer, force boolean,
+ *		  keep_results boolean)
  */
 Datum
 cano_resume(PG_FUNCTION_ARGS)
@@ -60,6 +61,8 @@ cano_resume(PG_FUNCTION_ARGS)
 								   Max(PG_GETARG_INT32(3), -1), force);
 	to.state = choose_state(to.definition, state ? state : ended.state);
 	to.data = patch_data(&ended, patch);
+	to.keep_results = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5) && to.same_visit &&
+		to.definition->id == ended.definition;
 
 	cano_window_open(&window);
 	resumed = cano_store_resume(&ended, &to, &place);

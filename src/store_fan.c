@@ -26,9 +26,9 @@
 static CanoStatement insert_fan = {
 	"INSERT INTO cano._fan (id, run, holder, state, total, succeeded, failed,"
 	"	due_at, signal, data)"
-	" VALUES ($1, $2, $3, $4, $5, 0, 0, $6, $7, $8)",
-	8, {INT8OID, INT8OID, INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, JSONBOID,
-	JSONBOID}
+	" VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9)",
+	9, {INT8OID, INT8OID, INT8OID, TEXTOID, INT4OID, INT4OID, TIMESTAMPTZOID,
+	JSONBOID, JSONBOID}
 };
 
 static CanoStatement insert_branches = {
@@ -37,6 +37,27 @@ static CanoStatement insert_branches = {
 	"	CASE WHEN u.job IS NULL THEN 'q' ELSE 'b' END::\"char\", 1, u.job, u.input"
 	" FROM unnest($1, $2, $3, $4) u (fan, branch, job, input)",
 	4, {INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, JSONBARRAYOID}
+};
+
+static CanoStatement find_failed = {
+	"SELECT b.branch FROM cano._branch b"
+	" WHERE b.fan = $1 AND b.status <> 'c' ORDER BY b.branch",
+	1, {INT8OID}
+};
+
+static CanoStatement copy_branches = {
+	"INSERT INTO cano._branch (fan, branch, status, attempt, job, ordinal, input,"
+	"	output)"
+	" SELECT $3, b.branch, 'c', b.attempt, NULL,"
+	"	row_number() OVER (ORDER BY b.ordinal), b.input, b.output"
+	" FROM cano._branch b WHERE b.fan = $4 AND b.status = 'c'"
+	" UNION ALL"
+	" SELECT $3, b.branch, CASE WHEN u.job IS NULL THEN 'q' ELSE 'b' END::\"char\","
+	"	1, u.job, NULL, b.input, NULL"
+	" FROM cano._branch b"
+	" LEFT JOIN unnest($1, $2) u (branch, job) ON u.branch = b.branch"
+	" WHERE b.fan = $4 AND b.status <> 'c'",
+	4, {INT4ARRAYOID, INT8ARRAYOID, INT8OID, INT8OID}
 };
 
 static CanoStatement find_unbegun = {
@@ -191,9 +212,8 @@ cano_store_fan_load(CanoFans *fans, int row, int column)
 	return fan;
 }
 
-void
-cano_store_fan(const CanoFan *fan, const char *state, int nlanes,
-			   const int64 *jobs, Jsonb **items)
+static void
+store_fan(const CanoFan *fan, const char *state)
 {
 	Datum		values[] = {
 		Int64GetDatum(fan->id),
@@ -201,18 +221,27 @@ cano_store_fan(const CanoFan *fan, const char *state, int nlanes,
 		Int64GetDatum(fan->holder),
 		CStringGetTextDatum(state),
 		Int32GetDatum(fan->tally.total),
+		Int32GetDatum(fan->tally.succeeded),
 		TimestampTzGetDatum(fan->due_at),
 		JsonbPGetDatum(fan->signal),
 		JsonbPGetDatum(fan->data)
 	};
 	char		nulls[] = {
-		' ', ' ', ' ', ' ', ' ', fan->due_at == DT_NOEND ? 'n' : ' ',
+		' ', ' ', ' ', ' ', ' ', ' ', fan->due_at == DT_NOEND ? 'n' : ' ',
 		fan->signal ? ' ' : 'n', fan->data ? ' ' : 'n'
 	};
+
+	(void) cano_statement_run(&insert_fan, values, nulls, SPI_OK_INSERT);
+}
+
+void
+cano_store_fan(const CanoFan *fan, const char *state, int nlanes,
+			   const int64 *jobs, Jsonb **items)
+{
 	CanoRows	rows;
 	Size		bytes = 0;
 
-	(void) cano_statement_run(&insert_fan, values, nulls, SPI_OK_INSERT);
+	store_fan(fan, state);
 	cano_rows_init(&rows, &insert_branches);
 	for (int i = 0; i < fan->tally.total; i++)
 	{
@@ -240,6 +269,41 @@ insert_chunk(CanoRows *rows, Size *bytes)
 	(void) cano_rows_run(rows, &insert_branches, SPI_OK_INSERT);
 	rows->nrows = 0;
 	*bytes = 0;
+}
+
+int
+cano_store_find_failed(int64 fan, MemoryContext context, int **branches)
+{
+	Datum		values[] = {Int64GetDatum(fan)};
+	int			n = cano_statement_run(&find_failed, values, NULL,
+									   SPI_OK_SELECT);
+
+	*branches = MemoryContextAlloc(context, sizeof(int) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		(*branches)[i] = cano_column_int32(i, 1, 0);
+	return n;
+}
+
+void
+cano_store_fan_again(const CanoFan *fan, int64 old, const char *state,
+					 int nlanes, const int64 *jobs, const int *branches)
+{
+	Datum		values[4];
+	CanoRows	lanes;
+
+	store_fan(fan, state);
+	cano_rows_init_some(&lanes, &copy_branches, 2);
+	for (int i = 0; i < nlanes; i++)
+	{
+		int			row = cano_rows_add(&lanes);
+
+		cano_rows_set(&lanes, row, 0, Int32GetDatum(branches[i]));
+		cano_rows_set(&lanes, row, 1, Int64GetDatum(jobs[i]));
+	}
+	cano_rows_arrays(&lanes, &copy_branches, values);
+	values[2] = Int64GetDatum(fan->id);
+	values[3] = Int64GetDatum(old);
+	(void) cano_statement_run(&copy_branches, values, NULL, SPI_OK_INSERT);
 }
 
 int

@@ -100,6 +100,17 @@ extern void cano_store_fan(const CanoFan *fan, const char *state,
 						   int nlanes, const int64 *jobs, Jsonb **items);
 
 /*
+ * The branches of a closed fan that have not succeeded; and another fan in
+ * which those that have are as they were, and of the others the first so many
+ * are begun by these jobs.
+ */
+extern int	cano_store_find_failed(int64 fan, MemoryContext context,
+								   int **branches);
+extern void cano_store_fan_again(const CanoFan *fan, int64 old,
+								 const char *state, int nlanes,
+								 const int64 *jobs, const int *branches);
+
+/*
  * Up to so many of the fan's branches behind that one which nobody has begun,
  * as far as is committed; and one of them, if that is still so.
  */

@@ -32,9 +32,11 @@ static CanoStatement load = {
 	"	WHERE s.run = r.id AND s.kind = 's' AND s.state = k.state"
 	"	AND s.sequence > (SELECT max(e.sequence) FROM cano._checkpoint e"
 	"		WHERE e.run = r.id AND e.kind = 'e' AND e.mark IS NULL)"
-	"	ORDER BY s.sequence DESC LIMIT 1)"
+	"	ORDER BY s.sequence DESC LIMIT 1),"
+	"	(SELECT max(f.id) FROM cano._fan f"
+	"	WHERE f.run = r.id AND f.state = k.state AND f.holder = k.job)"
 	" FROM cano._run r"
-	" LEFT JOIN LATERAL (SELECT c.sequence, c.state FROM cano._checkpoint c"
+	" LEFT JOIN LATERAL (SELECT c.sequence, c.state, c.job FROM cano._checkpoint c"
 	"	WHERE c.run = r.id ORDER BY c.sequence DESC LIMIT 1) k ON true"
 	" WHERE r.id = $1",
 	1, {INT8OID}
@@ -82,10 +84,10 @@ static CanoStatement lead_to_job = {
 
 static CanoStatement insert_job = {
 	"INSERT INTO cano._job (owner, priority, id, run, duty, state, attempt,"
-	"	sequence, started_at, errors, cursor, data)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11)",
-	11, {OIDOID, INT4OID, INT8OID, INT8OID, CHAROID, TEXTOID, INT4OID, INT8OID,
-	TIMESTAMPTZOID, JSONBOID, JSONBOID}
+	"	sequence, started_at, errors, cursor, data, fan)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12)",
+	12, {OIDOID, INT4OID, INT8OID, INT8OID, CHAROID, TEXTOID, INT4OID, INT8OID,
+	TIMESTAMPTZOID, JSONBOID, JSONBOID, INT8OID}
 };
 
 static CanoStatement insert_deadline = {
@@ -108,7 +110,7 @@ static CanoStatement drain = {
 
 static void add_job(const CanoEndedRun *ended, CanoPlace place, CanoDuty duty,
 					const char *state, int attempt, int64 sequence,
-					Jsonb *cursor, Jsonb *data);
+					Jsonb *cursor, Jsonb *data, int64 fan);
 static void run_restack(const CanoEndedRun *ended, int64 superseded);
 static void run_lead_to_job(const CanoEndedRun *ended, int64 job);
 
@@ -143,6 +145,7 @@ cano_store_lock_ended(int64 run, MemoryContext context, CanoEndedRun *ended)
 	ended->sequence = cano_column_int64(0, 12, CANO_NO_SEQUENCE);
 	ended->state = cano_column_text(0, 13);
 	ended->cursor = cano_column_jsonb(0, 14);
+	ended->fan = cano_column_int64(0, 15, 0);
 	MemoryContextSwitchTo(spi_context);
 	return true;
 }
@@ -201,7 +204,7 @@ cano_store_resume(const CanoEndedRun *ended, const CanoResumption *to,
 	add_job(ended, *place, CANO_DUTY_RESUME, state->name, 1,
 			ended->sequence + (leaves_row ? 1 : 0),
 			to->same_visit && state->kind == CANO_KIND_STEPPED ?
-			ended->cursor : NULL, to->data);
+			ended->cursor : NULL, to->data, to->keep_results ? ended->fan : 0);
 	if (definition->timeout_ms > 0)
 		(void) cano_statement_run(&insert_deadline, deadline, NULL,
 								  SPI_OK_INSERT);
@@ -223,7 +226,7 @@ cano_store_compensate(const CanoEndedRun *ended)
 	run_restack(ended, CANO_NO_SEQUENCE);
 	run_lead_to_job(ended, place.id);
 	add_job(ended, place, CANO_DUTY_UNDO, ended->state, 0, ended->sequence,
-			NULL, ended->data);
+			NULL, ended->data, 0);
 	return place;
 }
 
@@ -250,9 +253,9 @@ run_lead_to_job(const CanoEndedRun *ended, int64 job)
 static void
 add_job(const CanoEndedRun *ended, CanoPlace place, CanoDuty duty,
 		const char *state, int attempt, int64 sequence, Jsonb *cursor,
-		Jsonb *data)
+		Jsonb *data, int64 fan)
 {
-	char		nulls[] = "           ";
+	char		nulls[] = "            ";
 	Datum		values[] = {
 		ObjectIdGetDatum(ended->owner),
 		Int32GetDatum(place.priority),
@@ -264,12 +267,15 @@ add_job(const CanoEndedRun *ended, CanoPlace place, CanoDuty duty,
 		Int64GetDatum(sequence),
 		TimestampTzGetDatum(ended->started_at),
 		cursor ? JsonbPGetDatum(cursor) : (Datum) 0,
-		JsonbPGetDatum(data)
+		JsonbPGetDatum(data),
+		Int64GetDatum(fan)
 	};
 
 	if (ended->started_at == DT_NOBEGIN)
 		nulls[8] = 'n';
 	if (cursor == NULL)
 		nulls[9] = 'n';
+	if (fan == 0)
+		nulls[11] = 'n';
 	(void) cano_statement_run(&insert_job, values, nulls, SPI_OK_INSERT);
 }

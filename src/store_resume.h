@@ -30,6 +30,7 @@ typedef struct CanoEndedRun
 	int64		sequence;		/* of its newest checkpoint, or none */
 	const char *state;			/* of that */
 	Jsonb	   *cursor;			/* of its visit there, or NULL */
+	int64		fan;			/* the latest of that visit, or 0 */
 } CanoEndedRun;
 
 /* Where a run goes on. */
@@ -38,6 +39,7 @@ typedef struct CanoResumption
 	const CanoDefinition *definition;
 	int			state;
 	bool		same_visit;		/* it goes on where it was */
+	bool		keep_results;	/* of those of its fan that had succeeded */
 	Jsonb	   *data;
 	TimestampTz now;
 } CanoResumption;
