@@ -184,11 +184,55 @@ SELECT branch, task, status, output FROM cano.branches WHERE run_id = :evening;
 SELECT status, count(*) FROM cano.items WHERE run_id = :evening GROUP BY status;
 \unset ECHO
 
+\echo '══ 6. A present that cannot be sent: the saga rolls back ═══════════════════'
+\echo
+\echo '  SELECT cano.define(''present'','
+\echo '    cano.task   (''reserve'', ''shop.reserve'', compensate => ''shop.put_back'', next => ''charge''),'
+\echo '    cano.task   (''charge'',  ''shop.charge'', compensate => ''shop.pay_back'', next => ''proof''),'
+\echo '    cano.receive(''proof'',   signal => ''approved'', timeout => ''1 month'', next => ''send''),'
+\echo '    cano.task   (''send'',    ''shop.send'', next => ''done''),'
+\echo '    cano.exit   (''done''));'
+\echo
+\echo 'It is reserved and paid; the customer approves of the engraving, but forgot'
+\echo 'the address.  What was done is undone, latest first, each in one commit with'
+\echo 'its entry on the stack:'
+\echo
+\set ECHO queries
+SELECT cano.submit('present', '{"order_no": "E-5", "article": "teapot", "amount": 30}') AS run \gset
+\unset ECHO
+CALL shop.until(format('(SELECT s.waiting_for = %L FROM cano.status(%s) AS s)', 'signal', :run));
+\set ECHO queries
+SELECT sequence, state, task, output FROM cano.compensations WHERE run_id = :run ORDER BY sequence DESC;
+SELECT cano.signal(:run, 'approved');
+\set ON_ERROR_STOP off
+SELECT cano.wait(:run);
+\set ON_ERROR_STOP on
+SELECT status, rollback FROM cano.status(:run);
+SELECT line, entry FROM shop.journal WHERE order_no = 'E-5' ORDER BY line;
+\unset ECHO
+
+\echo '══ 7. A present that nobody wants any more ═════════════════════════════════'
+\echo
+\echo 'Half-way, waiting for approval, the run is cancelled.  It rolls back, too.'
+\echo
+\set ECHO queries
+SELECT cano.submit('present', '{"order_no": "F-6", "article": "samovar", "amount": 90}') AS run \gset
+\unset ECHO
+CALL shop.until(format('(SELECT s.waiting_for = %L FROM cano.status(%s) AS s)', 'signal', :run));
+\set ECHO queries
+SELECT cano.cancel(:run, 'the birthday is over');
+\set ON_ERROR_STOP off
+SELECT cano.wait(:run);
+\set ON_ERROR_STOP on
+SELECT status, rollback, cancel_reason FROM cano.status(:run);
+SELECT line, entry FROM shop.journal WHERE order_no = 'F-6' ORDER BY line;
+\unset ECHO
+
 DO $$
 BEGIN
-	ASSERT (SELECT count(l.order_no) FROM shop.ledger AS l) = 503;
+	ASSERT (SELECT count(l.order_no) FROM shop.ledger AS l WHERE l.order_no !~ '^[EF]') = 503;
 	ASSERT (SELECT count(*) FROM shop.ledger AS l
-			WHERE l.order_no IS NOT NULL
+			WHERE l.order_no !~ '^[EF]'
 				AND (l.reservations, l.payments, l.mails) IS DISTINCT FROM (1, 1, 1)) = 1;
 	ASSERT (SELECT l.reservations + l.payments + l.mails FROM shop.ledger AS l WHERE l.order_no = 'C-3') = 0;
 	ASSERT (SELECT array_agg(s.available ORDER BY s.article) FROM shop.stock AS s) = ARRAY[0, 1, 8];
@@ -197,8 +241,13 @@ BEGIN
 	ASSERT (SELECT array_agg(r.status ORDER BY r.run_id) FROM cano.runs AS r WHERE r.workflow = 'end of day') = ARRAY['completed'];
 	ASSERT (SELECT count(DISTINCT h.order_no) FROM shop.handed_over AS h WHERE h.carrier = 'horse') = 502;
 	ASSERT (SELECT count(*) FROM shop.handed_over) = 502;
-	ASSERT (SELECT count(*) FROM cano.attempts) = 3;
-	ASSERT (SELECT count(*) FROM cano.dead_letters) = 1;
+	ASSERT (SELECT count(*) FROM cano.attempts) = 4;
+	ASSERT (SELECT count(*) FROM cano.dead_letters) = 2;
+	ASSERT (SELECT array_agg(r.status || ' ' || r.rollback ORDER BY r.run_id) FROM cano.runs AS r WHERE r.workflow = 'present')
+		= ARRAY['failed clean', 'cancelled clean'];
+	ASSERT (SELECT array_agg(split_part(j.entry, ' ', 1) ORDER BY j.line) FROM shop.journal AS j WHERE j.order_no ~ '^[EF]')
+		= ARRAY['reserve', 'charge', 'pay', 'put', 'reserve', 'charge', 'pay', 'put'];
+	ASSERT (SELECT count(*) FROM cano.compensations) = 0;
 END;
 $$;
-\echo 'Checked: every order''s effects are there exactly once, or not at all.'
+\echo 'Checked: every order''s effects are there exactly once, or not at all, or undone.'

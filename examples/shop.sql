@@ -73,6 +73,73 @@ SELECT cano.define('order',
 	cano.task  ('notify',  'shop.notify', next => 'done'),
 	cano.exit  ('done')) AS version;
 
+-- An engraved present: the customer approves of a proof before it is sent.
+-- What is not to be sent is paid back and put back, latest first.
+CREATE TABLE shop.journal (
+	line integer GENERATED ALWAYS AS IDENTITY,
+	order_no text,
+	entry text
+);
+
+CREATE FUNCTION shop.note_reservation()
+RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+	INSERT INTO shop.journal (order_no, entry) VALUES
+		(coalesce(NEW.order_no, OLD.order_no), coalesce('reserve ' || NEW.article, 'put back ' || OLD.article));
+	RETURN NULL;
+END;
+$$;
+CREATE TRIGGER note AFTER INSERT OR DELETE ON shop.reservations FOR EACH ROW EXECUTE FUNCTION shop.note_reservation();
+
+CREATE FUNCTION shop.note_payment()
+RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+	INSERT INTO shop.journal (order_no, entry) VALUES
+		(NEW.order_no, CASE WHEN NEW.amount > 0 THEN 'charge ' ELSE 'pay back ' END || abs(NEW.amount));
+	RETURN NULL;
+END;
+$$;
+CREATE TRIGGER note AFTER INSERT ON shop.payments FOR EACH ROW EXECUTE FUNCTION shop.note_payment();
+
+CREATE FUNCTION shop.put_back(order_no text)
+RETURNS void
+LANGUAGE sql
+BEGIN ATOMIC
+	WITH gone AS (DELETE FROM shop.reservations AS r WHERE r.order_no = put_back.order_no RETURNING r.article, r.quantity)
+	UPDATE shop.stock AS s SET available = s.available + g.quantity FROM gone AS g WHERE s.article = g.article;
+END;
+
+-- "payment" is what the charge that is undone had returned.
+CREATE FUNCTION shop.pay_back(order_no text, payment integer)
+RETURNS void
+LANGUAGE sql
+BEGIN ATOMIC
+	INSERT INTO shop.payments (order_no, amount)
+	SELECT order_no, -p.amount FROM shop.payments AS p WHERE p.payment = pay_back.payment;
+END;
+
+CREATE FUNCTION shop.send(address text DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+	IF address IS NULL THEN
+		RAISE EXCEPTION 'nobody knows where to send it' USING ERRCODE = 'CN900';
+	END IF;
+END;
+$$;
+
+SELECT cano.define('present',
+	cano.task   ('reserve', 'shop.reserve', compensate => 'shop.put_back', next => 'charge'),
+	cano.task   ('charge',  'shop.charge', compensate => 'shop.pay_back', next => 'proof'),
+	cano.receive('proof',   signal => 'approved', timeout => '1 month', next => 'send'),
+	cano.task   ('send',    'shop.send', next => 'done'),
+	cano.exit   ('done')) AS version;
+
 -- The end of the day: ask three carriers at once and take the first that
 -- answers, then hand over every order of the day, some at a time.
 CREATE TABLE shop.handed_over (order_no text, carrier text);
