@@ -120,11 +120,23 @@ CREATE TABLE cano._timer (
 	branch integer,
 	data jsonb,
 	due_at timestamptz NOT NULL,
-	awaits text COLLATE "C",			-- name of the signal; '' = the answer to external work
+	awaits text COLLATE "C",			-- name of the signal; '' = the answer to external work;
+										-- queued: of the workflow
 	waiting "char" NOT NULL				-- (r)etry, (t)imer, (s)chedule, (p)oll, si(g)nal, (b)ranches,
-										-- (i)tems, (c)hild, e(x)ternal, (l)ease, (d)eadline, (o)ther origin
+										-- (i)tems, (c)hild, e(x)ternal, (l)ease, (d)eadline, (o)ther origin,
+										-- (q)ueued: too many are under way
 );
 CREATE INDEX ON cano._timer (owner, due_at);
+CREATE INDEX ON cano._timer (awaits, priority, id) WHERE waiting = 'q';
+
+-- Runs under way of workflows that limit how many: each has a number.
+CREATE TABLE cano._inside (
+	workflow text COLLATE "C" NOT NULL,
+	number integer NOT NULL,
+	run bigint NOT NULL,
+	PRIMARY KEY (workflow, number)
+);
+CREATE UNIQUE INDEX ON cano._inside (run);
 
 -- The log of a run, append-only.  "job" is the id of the job that was made
 -- for the state entered here: the newest row leads to where the run is.

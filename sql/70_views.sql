@@ -90,7 +90,7 @@ SELECT r.id AS run_id,
 		WHEN n.run IS NOT NULL THEN 'compensating'
 		WHEN EXISTS (SELECT FROM cano._stop s WHERE s.run = r.id) THEN 'cancelling'
 		WHEN a.run_id IS NOT NULL THEN 'running'
-		WHEN t.waiting <> 'o' THEN 'waiting'
+		WHEN t.waiting NOT IN ('o', 'q') THEN 'waiting'
 		ELSE 'queued'
 	END AS status,
 	coalesce(a.state, j.state, t.state, r.state) AS state,

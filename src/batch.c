@@ -32,6 +32,7 @@
 #include "drive.h"
 #include "error.h"
 #include "fan.h"
+#include "gate.h"
 #include "guc.h"
 #include "recorder.h"
 #include "shmem.h"
@@ -327,6 +328,7 @@ settle(CanoBatch *batch)
 	LockTimeout = 0;
 	cano_window_open(&window);
 	place = cano_store_settle(&batch->drive.settlement, &due_at);
+	cano_gate_settle(&batch->drive.settlement);
 	place = cano_place_min(place, cano_fan_settle(&batch->drive.settlement));
 	cano_window_close(&window);
 	cano_wake_at_commit(batch->owner, due_at, CANO_NO_PLACE);

@@ -99,6 +99,7 @@ cano_compile(int64 id, const char *workflow, int version, Jsonb *document,
 	definition->version = version;
 	definition->priority = DEFAULT_PRIORITY;
 	(void) get_integer(compiler.options, "priority", &definition->priority);
+	(void) get_integer(compiler.options, "concurrency", &definition->concurrency);
 	compile_limits(&compiler);
 	durability = get_string(compiler.options, "durability");
 	definition->async = durability && strcmp(durability, "async") == 0;
@@ -516,7 +517,7 @@ static void
 note_options(Compiler *compiler)
 {
 	static const char *const keys[] = {
-		"concurrency", "on_end", "resources"
+		"on_end", "resources"
 	};
 	CanoDefinition *definition = compiler->definition;
 	JsonbValue	value;

@@ -43,6 +43,7 @@ typedef struct CanoDefinition
 	CanoModel	model;
 	const CanoStateExtra *extra;
 	int			priority;		/* of runs that do not say; default 1000 */
+	int			concurrency;	/* runs under way at once; 0 = any number */
 	bool		async;			/* durability => 'async' */
 	int64		timeout_ms;		/* of a run; 0 = none */
 	int64		compensation_ms;	/* of a rollback; 0 = no limit */

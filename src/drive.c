@@ -27,6 +27,7 @@
 #include "external.h"
 #include "fan.h"
 #include "fault.h"
+#include "gate.h"
 #include "guc.h"
 #include "json.h"
 #include "pace.h"
@@ -168,7 +169,8 @@ drive_run(CanoDrive *drive, CanoRun *run)
 			put_back(drive, run);
 			return;
 		}
-		if (!resume(drive, run) || !receive(drive, run))
+		if (!cano_gate_enter(&drive->settlement, run) ||
+			!resume(drive, run) || !receive(drive, run))
 		{
 			drive->steps++;
 			return;
@@ -727,6 +729,7 @@ settle_end(CanoDrive *drive, CanoRun *run, const CanoRunEnd *end)
 	if (end->error != NULL)
 		log_end(run, end->error);
 	cano_settle_end(&drive->settlement, run, end);
+	cano_gate_leave(&drive->settlement, run);
 	if (run->parent != 0)
 		cano_settle_listener(&drive->settlement, run->parent);
 	cano_wake_waiters_at_commit(run->id);

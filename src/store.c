@@ -26,6 +26,7 @@
 #include "store_drain.h"
 #include "store_external.h"
 #include "store_fan.h"
+#include "store_gate.h"
 #include "store_signal.h"
 #include "store_stop.h"
 #include "window.h"
@@ -403,6 +404,7 @@ cano_settlement_init(CanoSettlement *settlement, Oid owner)
 	cano_store_stops_init(&settlement->stops, &settlement->stopped,
 						  &settlement->parents);
 	cano_store_drains_init(settlement);
+	cano_store_gates_init(&settlement->gates);
 	cano_store_external_init(settlement);
 	settlement->fans = cano_store_fans_make();
 }
@@ -473,6 +475,8 @@ cano_settle_timer(CanoSettlement *settlement, CanoRun *run,
 	cano_rows_set(rows, row, 17, CharGetDatum(waiting));
 	if (waiting == CANO_WAIT_EXTERNAL)
 		cano_rows_set_text(rows, row, 18, "");
+	else if (waiting == CANO_WAIT_GATE)
+		cano_rows_set_text(rows, row, 18, run->definition->workflow);
 	else if (waiting == CANO_WAIT_SIGNAL)
 	{
 		cano_rows_set_text(rows, row, 18, run->definition->extra[run->state].signal);

@@ -31,6 +31,7 @@
 
 /* What timers are for that no run waits for; beside CanoWaiting. */
 #define CANO_WAIT_ORIGIN	'o' /* never due by itself */
+#define CANO_WAIT_GATE		'q' /* the run is queued, and may not begin yet */
 #define CANO_WAIT_LEASE		'l'
 #define CANO_WAIT_DEADLINE	'd'
 
@@ -105,6 +106,7 @@ typedef struct CanoSettlement
 	CanoRows	undone;			/* completions, and what became of their undoing */
 	CanoRows	collected;		/* errors of drains so far */
 	CanoRows	drained;		/* drains that are over */
+	CanoRows	gates;			/* of workflows that limit their concurrency */
 	CanoRows	offers;			/* external work that waits for a client */
 	CanoRows	leases;			/* runs whose leases may have run out, or whose
 								 * work is withdrawn */
