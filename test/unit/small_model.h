@@ -23,8 +23,8 @@
 enum
 {
 	PLAIN, STRICT, LAST, FREE, ROUTE, FREE_ROUTE, NAP, ASKED_NAP, LOOP, ASK,
-	FORK, EMPTY_FORK, BULK, LETTER, SUB, OUTSIDE, DONE, BROKEN, CALLED_OFF,
-	NSTATES
+	FORK, EMPTY_FORK, BULK, LETTER, SUB, OUTSIDE, SAFE, SAFE_LOOP, SAFE_OUTSIDE,
+	DONE, BROKEN, CALLED_OFF, NSTATES
 };
 
 static const int strict_targets[] = {PLAIN, DONE, LAST};
@@ -32,6 +32,7 @@ static const int route_targets[] = {PLAIN, ROUTE};
 
 static CanoState branches[3];
 static CanoState item;
+static CanoState undo;
 static CanoState states[NSTATES];
 static CanoModel model = {.nstates = NSTATES, .start = PLAIN, .states = states};
 static CanoPosition position;
@@ -55,7 +56,7 @@ state(int index, const char *name, CanoKind kind, int next)
 	states[index] = it;
 }
 
-/* What a branch or an item is to the core. */
+/* What a branch, an item or a compensation is to the core. */
 static inline CanoState
 part(const char *name, CanoKind kind)
 {
@@ -102,11 +103,20 @@ setup(void **unused)
 	state(LETTER, "letter", CANO_KIND_RECEIVE, LAST);
 	state(SUB, "sub", CANO_KIND_CHILD, LAST);
 	state(OUTSIDE, "outside", CANO_KIND_EXTERNAL, LAST);
+	undo = part("safe", CANO_KIND_TASK);
+	state(SAFE, "safe", CANO_KIND_TASK, LAST);
+	states[SAFE].undo = &undo;
+	state(SAFE_LOOP, "safe loop", CANO_KIND_STEPPED, LAST);
+	states[SAFE_LOOP].undo = &undo;
+	state(SAFE_OUTSIDE, "safe outside", CANO_KIND_EXTERNAL, LAST);
+	states[SAFE_OUTSIDE].undo = &undo;
 	state(DONE, "done", CANO_KIND_EXIT, CANO_NO_STATE);
 	state(BROKEN, "broken", CANO_KIND_EXIT, CANO_NO_STATE);
 	states[BROKEN].ending = CANO_FAILED;
 	state(CALLED_OFF, "called off", CANO_KIND_EXIT, CANO_NO_STATE);
 	states[CALLED_OFF].ending = CANO_CANCELLED;
+	model.compensates = true;
+	model.abandons = false;
 
 	position = (CanoPosition)
 	{
@@ -184,7 +194,7 @@ joined(int in, CanoTally tally)
 				  });
 }
 
-/* What a branch or an item does. */
+/* What a branch, an item or a compensation does. */
 static inline CanoDecision
 decide_part(const CanoState *of, CanoEvent event)
 {
@@ -199,6 +209,43 @@ part_error(const CanoState *of, const char *sqlstate, CanoCategory category)
 						   .what = CANO_ATTEMPT_FAILED,.sqlstate = sqlstate,
 						   .category = category
 					   });
+}
+
+/* Events for tests that have more to say of them. */
+static inline CanoEvent
+said(CanoHappened what)
+{
+	return (CanoEvent)
+	{
+		.what = what
+	};
+}
+
+static inline CanoEvent
+goes_to(const char *target)
+{
+	return (CanoEvent)
+	{
+		.what = CANO_SAID_NEXT,.target = target
+	};
+}
+
+static inline CanoEvent
+errs(const char *sqlstate, CanoCategory category)
+{
+	return (CanoEvent)
+	{
+		.what = CANO_ATTEMPT_FAILED,.sqlstate = sqlstate,.category = category
+	};
+}
+
+static inline CanoEvent
+crashed(int times)
+{
+	return (CanoEvent)
+	{
+		.what = CANO_CRASHED,.crashes = times
+	};
 }
 
 #define assert_goes(d, to) do { \
