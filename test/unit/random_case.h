@@ -25,9 +25,12 @@ typedef struct Case
 	CanoState	states[MAX_STATES];
 	int			targets[MAX_STATES][MAX_STATES];
 	const char *fatal_on[MAX_STATES][3];
+	CanoState	undos[MAX_STATES];
 	CanoPosition position;
 	CanoEvent	event;
-	bool		part;			/* the state is a branch's or an item's */
+	bool		part;			/* the state is a branch's, an item's or a
+								 * compensation's */
+	bool		undo;			/* it is a compensation's */
 } Case;
 
 static const char *const names[] = {"a", "b", "A", "ab", "", "long name"};
@@ -75,6 +78,18 @@ random_join(int nbranches)
 		join.strategy == CANO_JOIN_PARTIAL)
 		join.needed = below(nbranches + 2);
 	return join;
+}
+
+/* What is not a state of its own. */
+static CanoState
+random_part(CanoKind kind)
+{
+	return (CanoState)
+	{
+		.name = "part",.kind = kind,.calls = true,.next = CANO_NO_STATE,
+			.on_timeout = CANO_NO_STATE,.on_failure = CANO_NO_STATE,
+			.retry = random_retry()
+	};
 }
 
 static void
@@ -142,20 +157,24 @@ random_state(Case *c, int i, int nstates)
 			c->fatal_on[i][state.nfatal++] = fatals[below(6)];
 		state.fatal_on = c->fatal_on[i];
 	}
+	if ((state.kind == CANO_KIND_TASK || state.kind == CANO_KIND_STEPPED ||
+		 state.kind == CANO_KIND_EXTERNAL) && chance(50))
+	{
+		c->undos[i] = random_part(CANO_KIND_TASK);
+		state.undo = &c->undos[i];
+		c->model.compensates = true;
+	}
 	c->states[i] = state;
 }
 
-/* A branch or an item in the place of the run's state. */
+/* A branch, an item or a compensation in the place of the run's state. */
 static void
-random_part(Case *c)
+random_place(Case *c)
 {
-	CanoState	part = {.name = "part",.calls = true};
-
-	part.kind = chance(50) ? CANO_KIND_TASK : CANO_KIND_BATCH;
-	part.next = part.on_timeout = part.on_failure = CANO_NO_STATE;
-	part.retry = random_retry();
-	c->states[c->position.state] = part;
 	c->part = true;
+	c->undo = chance(30);
+	c->states[c->position.state] =
+		random_part(c->undo || chance(50) ? CANO_KIND_TASK : CANO_KIND_BATCH);
 }
 
 /* Branches or items that are all done with, or as far as the time allowed. */
@@ -240,12 +259,28 @@ random_happened(const Case *c)
 	}
 }
 
+/* While it was not interrupted. */
+static void
+random_meanwhile(Case *c)
+{
+	CanoHappened what = c->event.what;
+
+	if (!c->undo && (c->part || !c->states[c->position.state].undo))
+		return;
+	if (what == CANO_ARRIVED || what == CANO_CALLED_OFF ||
+		what == CANO_OUT_OF_TIME)
+		return;
+	c->event.called_off = chance(20);
+	c->event.out_of_time = chance(20);
+}
+
 static void
 random_event(Case *c)
 {
 	static const CanoCategory categories[] = {
 		CANO_CAT_TASK_EXECUTION, CANO_CAT_TASK_EXECUTION, CANO_CAT_TIMEOUT,
-		CANO_CAT_MISSING_ARGUMENT, CANO_CAT_NOT_FOUND, CANO_CAT_CIRCUIT_OPEN
+		CANO_CAT_MISSING_ARGUMENT, CANO_CAT_NOT_FOUND, CANO_CAT_CIRCUIT_OPEN,
+		CANO_CAT_WORKFLOW
 	};
 	static const int64_t delays[] = {0, 0, 1, 5000000, -3};
 	CanoEvent  *event = &c->event;
@@ -269,6 +304,7 @@ random_event(Case *c)
 	event->child = (CanoEnding) below(3);
 	if (event->what == CANO_JOINED)
 		event->tally = random_tally(state);
+	random_meanwhile(c);
 }
 
 static inline void
@@ -279,14 +315,15 @@ random_case(Case *c)
 	c->model.states = c->states;
 	for (int i = 0; i < c->model.nstates; i++)
 		random_state(c, i, c->model.nstates);
+	c->model.abandons = chance(25);
 	c->position.state = below(c->model.nstates);
-	if (chance(15))
-		random_part(c);
+	if (chance(20))
+		random_place(c);
 	c->position.attempt = 1 + below(6);
 	if (c->states[c->position.state].kind == CANO_KIND_POLL)
 		c->position.errors = below(5);
 	c->position.max_attempts = chance(70) ? 0 : 1 + below(5);
-	if (is_item(c))
+	if (is_item(c) || c->undo)
 		c->position.max_attempts = 0;
 	c->position.max_crashes = 1 + below(4);
 	c->position.random = ((int) below(2001) - 1000) / 1000.0;

@@ -62,7 +62,8 @@ final(const Case *c)
 {
 	return never_retried(c) || panicked(c) ||
 		c->event.category == CANO_CAT_MISSING_ARGUMENT ||
-		c->event.category == CANO_CAT_CIRCUIT_OPEN;
+		c->event.category == CANO_CAT_CIRCUIT_OPEN ||
+		c->event.category == CANO_CAT_WORKFLOW;
 }
 
 static int
@@ -189,6 +190,58 @@ judge(const Case *c)
 			break;
 	}
 	return v;
+}
+
+/* What it waits for within a state that has called something; 0: nothing. */
+static int
+begun(const Case *c)
+{
+	switch (c->event.what)
+	{
+		case CANO_SAID_UNTIL:
+			return CANO_WAIT_TIMER;
+		case CANO_SAID_ITEMS:
+			return CANO_WAIT_ITEMS;
+		case CANO_CHILD_STARTED:
+			return CANO_WAIT_CHILD;
+		default:
+			return 0;
+	}
+}
+
+/* The run goes on to the successor, which is not, or not yet, its end. */
+static bool
+moves(const Case *c, const Verdict *v)
+{
+	bool		later = c->event.what == CANO_SAID_NEXT &&
+		c->event.delay_us > 0;
+
+	return v->allowed && v->successor >= 0 &&
+		(later || c->states[v->successor].kind != CANO_KIND_EXIT);
+}
+
+/* By itself, the event is not the beginning of a bad end. */
+static bool
+goes_well(const Case *c, const Verdict *v)
+{
+	return begun(c) || v->stays || v->again || moves(c, v) ||
+		(v->allowed && v->successor >= 0 &&
+		 c->states[v->successor].ending == CANO_COMPLETED);
+}
+
+/*
+ * Why the run goes no further although the event may want it to: a cancellation
+ * from outside beats all but the task's own, a timeout what is no end itself.
+ */
+static CanoFault
+halt_of(const Case *c, const Verdict *v)
+{
+	if (c->event.what == CANO_SAID_CANCELLED || c->part)
+		return CANO_FAULT_NONE;
+	if (c->event.called_off)
+		return CANO_FAULT_CALLED_OFF;
+	return c->event.out_of_time && goes_well(c, v) ?
+		CANO_FAULT_OUT_OF_TIME : CANO_FAULT_NONE;
 }
 
 static CanoFault
@@ -374,7 +427,8 @@ check_again(const Case *c, const CanoDecision *d)
 	SAME("keep", d->keep, false);
 	SAME("fans_out", d->fans_out, false);
 	SAME("dead", d->dead, false);
-	SAME("duty", d->duty, c->part ? CANO_DUTY_PART : CANO_DUTY_ENTER);
+	if (!c->undo)				/* a rollback goes on as it began */
+		SAME("duty", d->duty, c->part ? CANO_DUTY_PART : CANO_DUTY_ENTER);
 	SAME("own_time", d->own_time, false);
 	SAME("cursor", d->cursor, false);
 	SAME("failed_attempt", d->failed_attempt, !crashed);
@@ -459,23 +513,6 @@ check_move(const Case *c, const CanoDecision *d, const Verdict *v)
 	return good;
 }
 
-/* What it waits for within a state that has called something; 0: nothing. */
-static int
-begun(const Case *c)
-{
-	switch (c->event.what)
-	{
-		case CANO_SAID_UNTIL:
-			return CANO_WAIT_TIMER;
-		case CANO_SAID_ITEMS:
-			return CANO_WAIT_ITEMS;
-		case CANO_CHILD_STARTED:
-			return CANO_WAIT_CHILD;
-		default:
-			return 0;
-	}
-}
-
 static bool
 check_begun(const Case *c, const CanoDecision *d)
 {
@@ -496,6 +533,56 @@ check_begun(const Case *c, const CanoDecision *d)
 	SAME("cursor", d->cursor, false);
 	SAME("keep", d->keep, true);
 	SAME("failed_attempt", d->failed_attempt, false);
+	return good;
+}
+
+/* It stops where it is, with what the event has left there. */
+static bool
+check_halted(const Case *c, const CanoDecision *d, CanoFault halt)
+{
+	bool		good = true;
+	bool		cancelled = halt == CANO_FAULT_CALLED_OFF;
+	bool		more = c->event.what == CANO_SAID_MORE &&
+		c->states[c->position.state].kind == CANO_KIND_STEPPED;
+
+	SAME("verb", d->verb, CANO_END);
+	SAME("state", d->state, c->position.state);
+	SAME("entered", d->entered, false);
+	SAME("fans_out", d->fans_out, false);
+	SAME("ending", d->ending, cancelled ? CANO_CANCELLED : CANO_FAILED);
+	SAME("fault", d->fault, halt);
+	SAME("category", d->category,
+		 cancelled ? CANO_CAT_CANCELLED : CANO_CAT_WORKFLOW_TIMEOUT);
+	SAME("dead", d->dead, false);
+	SAME("cursor", d->cursor, more);
+	SAME("keep", d->keep, more || c->event.what == CANO_SAID_FAILED ||
+		 (c->event.what == CANO_SAID_NEXT && judge(c).allowed));
+	if (d->keep || c->event.what == CANO_CRASHED)
+		SAME("failed_attempt", d->failed_attempt, false);
+	else if (c->event.what == CANO_ATTEMPT_FAILED)
+		SAME("failed_attempt", d->failed_attempt, true);
+	return good;
+}
+
+/* What there is to undo, and whether it is now. */
+static bool
+check_undoing(const Case *c, const CanoDecision *d, const Verdict *v)
+{
+	bool		good = true;
+	CanoFault	halt = halt_of(c, v);
+	bool		timed_out = halt == CANO_FAULT_OUT_OF_TIME ||
+		(halt == CANO_FAULT_NONE && c->event.what == CANO_OUT_OF_TIME);
+	bool		can_undo = false;
+
+	for (int i = 0; i < c->model.nstates; i++)
+		can_undo |= c->states[i].undo != NULL;
+	SAME("completed", d->completed,
+		 c->event.what == CANO_SAID_NEXT && v->successor >= 0 &&
+		 c->states[c->position.state].undo);
+	if (timed_out && c->model.abandons)
+		can_undo = false;
+	SAME("rolls_back", d->rolls_back,
+		 can_undo && (halt != CANO_FAULT_NONE || !goes_well(c, v)));
 	return good;
 }
 
@@ -525,13 +612,32 @@ check_part(const Case *c)
 	Verdict		v = judge(c);
 	bool		good = true;
 
+	/* What a part has done is undone with the run's state, if at all. */
+	SAME("completed", d.completed, false);
+	SAME("rolls_back", d.rolls_back, false);
 	if (c->event.what == CANO_SAID_NEXT)
-		return check_part_done(c, &d);
+		return check_part_done(c, &d) && good;
 	if (v.again)
-		return check_again(c, &d);
+		return check_again(c, &d) && good;
 	SAME("breaks", d.breaks, is_item(c) && panicked(c) && !never_retried(c) &&
 		 c->event.what == CANO_ATTEMPT_FAILED);
 	return check_end(c, &d, &v) && good;
+}
+
+static bool
+check_event(const Case *c, const CanoDecision *d, const Verdict *v)
+{
+	if (halt_of(c, v) != CANO_FAULT_NONE)
+		return check_halted(c, d, halt_of(c, v));
+	if (begun(c))
+		return check_begun(c, d);
+	if (v->stays)
+		return check_stay(c, d);
+	if (v->again)
+		return check_again(c, d);
+	if (moves(c, v))
+		return check_move(c, d, v);
+	return check_end(c, d, v);
 }
 
 static bool
@@ -539,22 +645,13 @@ check(const Case *c)
 {
 	CanoDecision d;
 	Verdict		v = judge(c);
-	bool		delayed = c->event.what == CANO_SAID_NEXT &&
-		c->event.delay_us > 0;
+	bool		good;
 
 	if (c->part)
 		return check_part(c);
 	d = cano_fsm_decide(&c->model, &c->position, &c->event);
-	if (begun(c))
-		return check_begun(c, &d);
-	if (v.stays)
-		return check_stay(c, &d);
-	if (v.again)
-		return check_again(c, &d);
-	if (v.successor >= 0 && v.allowed &&
-		(delayed || c->states[v.successor].kind != CANO_KIND_EXIT))
-		return check_move(c, &d, &v);
-	return check_end(c, &d, &v);
+	good = check_event(c, &d, &v);
+	return check_undoing(c, &d, &v) && good;
 }
 
 static void
@@ -563,10 +660,14 @@ describe(const Case *c)
 	const CanoState *state = &c->states[c->position.state];
 
 	printf("# %s %d of %d: kind %d next %d anywhere %d targets %d calls %d"
-		   " on_timeout %d on_failure %d\n", c->part ? "part of" : "state",
+		   " on_timeout %d on_failure %d\n",
+		   c->undo ? "undo of" : c->part ? "part of" : "state",
 		   c->position.state, c->model.nstates, state->kind, state->next,
 		   state->anywhere, state->ntargets, state->calls, state->on_timeout,
 		   state->on_failure);
+	printf("# has undo %d, compensates %d, abandons %d; called off %d,"
+		   " out of time %d\n", state->undo != NULL, c->model.compensates,
+		   c->model.abandons, c->event.called_off, c->event.out_of_time);
 	printf("# join: strategy %d needs %d; %d and %d of %d, timed out %d;"
 		   " items %d, child %d\n", state->join.strategy, state->join.needed,
 		   c->event.tally.succeeded, c->event.tally.failed,
