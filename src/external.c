@@ -76,14 +76,16 @@ cano_external_receive(CanoSettlement *settlement, CanoRun *run,
 {
 	int64		timeout = cano_run_extra(run)->timeout_ms;
 	TimestampTz due = DT_NOEND;
+	TimestampTz leased_until = DT_NOBEGIN;
 	CanoHold	hold = CANO_HOLD_NONE;
 	bool		over = run->stop || settlement->now >= cano_run_deadline(run);
 	bool		late;
 	bool		received;
 	CanoWindow	window;
 
-	/* What has to be undone if it was done is not to be missed. */
-	if (over && cano_run_state(run)->undo == NULL)
+	/* What has to be undone if it was done: a client who is at it may end it. */
+	if (over && (cano_run_state(run)->undo == NULL ||
+				 (!run->stop && run->definition->model.abandons)))
 		return true;
 	if (timeout > 0)
 		due = TimestampTzPlusMilliseconds(run->since, timeout);
@@ -91,7 +93,7 @@ cano_external_receive(CanoSettlement *settlement, CanoRun *run,
 
 	cano_window_open(&window);
 	if (late)
-		hold = cano_store_hold_work(run->id);
+		hold = cano_store_hold_work(run->id, &leased_until);
 	received = take_reply(run, context);
 	cano_window_close(&window);
 	MemoryContextSwitchTo(context);
@@ -99,6 +101,14 @@ cano_external_receive(CanoSettlement *settlement, CanoRun *run,
 	run->duty = received ? CANO_DUTY_SIGNAL : CANO_DUTY_WAKE;
 	if (received)
 		return true;
+	if (over && leased_until > settlement->now)
+	{
+		/* Whoever listens would be told at once that the run is to stop. */
+		due = Min(leased_until, TimestampTzPlusMilliseconds(settlement->now,
+															CANO_LOOK_AGAIN_MS));
+		cano_settle_timer(settlement, run, due, CANO_WAIT_EXTERNAL);
+		return false;
+	}
 	if (late && hold != CANO_HOLD_CLIENT)
 	{
 		cano_external_withdraw(settlement, run);

@@ -95,7 +95,7 @@ static CanoStatement hold = {
 	"WITH held AS ("
 	"	SELECT w.run FROM cano._work w WHERE w.run = $1"
 	"	FOR UPDATE SKIP LOCKED)"
-	" SELECT (SELECT count(*) FROM held), count(*)"
+	" SELECT (SELECT count(*) FROM held), count(*), max(w.lease_until)"
 	" FROM cano._work w WHERE w.run = $1",
 	1, {INT8OID}
 };
@@ -231,11 +231,12 @@ cano_store_external(CanoSettlement *settlement, TimestampTz *due_at)
 }
 
 CanoHold
-cano_store_hold_work(int64 run)
+cano_store_hold_work(int64 run, TimestampTz *leased_until)
 {
 	Datum		values[] = {Int64GetDatum(run)};
 
 	(void) cano_statement_run(&hold, values, NULL, SPI_OK_SELECT);
+	*leased_until = cano_column_time(0, 3, DT_NOBEGIN);
 	if (cano_column_int64(0, 2, 0) == 0)
 		return CANO_HOLD_NONE;
 	return cano_column_int64(0, 1, 0) == cano_column_int64(0, 2, 0) ?

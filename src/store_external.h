@@ -51,8 +51,11 @@ extern void cano_store_external_init(CanoSettlement *settlement);
 extern CanoPlace cano_store_external(CanoSettlement *settlement,
 									 TimestampTz *due_at);
 
-/* Lock the work of a run, unless a client is about to change it. */
-extern CanoHold cano_store_hold_work(int64 run);
+/*
+ * Lock the work of a run, unless a client is about to change it; and until
+ * when a client has it, or DT_NOBEGIN.
+ */
+extern CanoHold cano_store_hold_work(int64 run, TimestampTz *leased_until);
 
 /*
  * Whose runs have work in that queue, the one with the first place first.
