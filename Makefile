@@ -6,10 +6,10 @@ OBJS = $(addprefix src/, \
 	api.o attempt.o batch.o blame.o breaker.o call.o cano.o child.o circuit.o client.o \
 	compile.o context.o debug.o definition.o dispatch.o document.o drain.o drive.o \
 	error.o external.o fan.o fault.o fsm.o function.o gate.o graph.o guc.o hold.o \
-	join.o json.o lane.o launcher.o lookup.o pace.o part.o recorder.o resume.o retry.o \
+	join.o json.o lane.o launcher.o lookup.o named.o pace.o part.o recorder.o resume.o retry.o \
 	returned.o rules.o scan.o scrub.o session.o shmem.o signal.o statement.o \
-	step.o stop.o store.o store_breaker.o store_child.o store_definition.o \
-	store_drain.o store_external.o store_fan.o store_gate.o store_resume.o store_signal.o store_stop.o store_submit.o \
+	step.o stop.o store.o store_child.o store_definition.o \
+	store_drain.o store_external.o store_fan.o store_gate.o store_named.o store_resume.o store_signal.o store_stop.o store_submit.o \
 	txn.o utility.o value.o wait.o window.o worker.o)
 
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
