@@ -90,7 +90,7 @@ CREATE TABLE cano._job (
 	attempt integer NOT NULL,
 	sequence bigint NOT NULL,			-- of the newest checkpoint, -1 = none
 	started_at timestamptz,
-	since timestamptz,					-- poll: of its first ask
+	since timestamptz,					-- poll: of its first ask; limiter: its turn
 	errors integer NOT NULL,			-- poll: in a row, forgiven so far
 	cursor jsonb,						-- stepped: of its next step
 	signal jsonb,						-- the latest received
@@ -286,6 +286,20 @@ CREATE TABLE cano._breaker (
 	failure_threshold integer NOT NULL,
 	half_open_max_calls integer NOT NULL,
 	reset_timeout interval NOT NULL
+);
+
+-- A limiter as it is set.  How much it has left is in shared memory.
+CREATE SEQUENCE cano._limiter_id AS bigint;
+CREATE TABLE cano._limiter (
+	name text COLLATE "C" PRIMARY KEY,
+	id bigint NOT NULL,
+	owner oid NOT NULL,
+	owner_name name NOT NULL,
+	origin bigint NOT NULL,				-- the server where the owner has that number
+	rate integer NOT NULL,
+	burst integer NOT NULL,
+	per interval NOT NULL,
+	kind "char" NOT NULL				-- (b)ucket, (w)indow
 );
 
 -- The tables that turn over: let vacuum follow by count, not by share.

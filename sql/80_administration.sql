@@ -28,6 +28,10 @@ BEGIN
 	SET owner = a.oid, origin = v_here
 	FROM pg_roles a
 	WHERE a.rolname = b.owner_name AND b.origin <> v_here;
+	UPDATE cano._limiter l
+	SET owner = a.oid, origin = v_here
+	FROM pg_roles a
+	WHERE a.rolname = l.owner_name AND l.origin <> v_here;
 
 	WITH adopted AS (
 		UPDATE cano._run r

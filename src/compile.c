@@ -63,8 +63,6 @@ static CanoFunctionName *compile_function(Compiler *compiler,
 										  const char *name);
 static CanoEnding compile_ending(JsonbContainer *part);
 static bool retries_by_default(CanoKind kind);
-static void note_state(Compiler *compiler, JsonbContainer *part,
-					   const CanoState *state);
 static void note_options(Compiler *compiler);
 static JsonbContainer *get_container(JsonbContainer *object, const char *key);
 static char *get_string(JsonbContainer *object, const char *key);
@@ -195,6 +193,7 @@ compile_state(Compiler *compiler, JsonbContainer *part, CanoState *state,
 	extra->output_key = get_string(part, "output_key");
 	extra->signal = get_string(part, "signal");
 	extra->breaker = get_string(part, "breaker");
+	extra->limiter = get_string(part, "limiter");
 	extra->workflow = get_string(part, "workflow");
 	extra->input_key = get_string(part, "input_key");
 	extra->queue = get_string(part, "queue");
@@ -207,7 +206,6 @@ compile_state(Compiler *compiler, JsonbContainer *part, CanoState *state,
 	else if (state->kind == CANO_KIND_BATCH)
 		compile_batch(compiler, part, state, extra);
 	compile_undo(compiler, part, state, extra);
-	note_state(compiler, part, state);
 }
 
 /*
@@ -288,12 +286,10 @@ compile_branch(Compiler *compiler, JsonbValue *branch, CanoState *part,
 								  get_string(object, "run") :
 								  cano_value_string(branch));
 	extra->breaker = get_string(object, "breaker");
+	extra->limiter = get_string(object, "limiter");
 	compile_times(object, extra);
 	if (get(object, "input", &input))
 		extra->input = JsonbValueToJsonb(&input);
-	if (get(object, "limiter", &input) && compiler->definition->not_yet == NULL)
-		compiler->definition->not_yet = psprintf("limiter of a branch of state \"%s\"",
-												 part->name);
 }
 
 static CanoJoin
@@ -493,26 +489,6 @@ retries_by_default(CanoKind kind)
 /*
  * Note the first thing that the engine does not run yet.
  */
-static void
-note_state(Compiler *compiler, JsonbContainer *part, const CanoState *state)
-{
-	static const char *const keys[] = {
-		"limiter"
-	};
-	CanoDefinition *definition = compiler->definition;
-	JsonbValue	value;
-
-	if (definition->not_yet != NULL)
-		return;
-	for (int i = 0; i < lengthof(keys); i++)
-		if (get(part, keys[i], &value))
-		{
-			definition->not_yet = psprintf("%s of state \"%s\"", keys[i],
-										   state->name);
-			return;
-		}
-}
-
 static void
 note_options(Compiler *compiler)
 {

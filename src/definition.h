@@ -24,6 +24,7 @@ typedef struct CanoStateExtra
 	const Interval *delay;		/* timer: this or */
 	TimestampTz until;			/* this; DT_NOBEGIN = none */
 	const char *breaker;		/* NULL: none */
+	const char *limiter;		/* NULL: none */
 	const CanoFunctionName *finish; /* batch; NULL: none */
 	int			lanes;			/* split, batch: branches or items under way
 								 * at once, at most; 0 = any number */

@@ -21,6 +21,7 @@
 #include "compat.h"
 #include "document.h"
 #include "graph.h"
+#include "limiter.h"
 #include "rules.h"
 #include "value.h"
 
@@ -514,8 +515,11 @@ read_value(Parser *parser, const char *place, const CanoRule *rule,
 
 		case CANO_TYPE_LIMITER:
 			cano_value_name(place, rule->key, value);
-			cano_value_refuse(NULL, place, "%s \"%s\" does not exist", rule->key,
-							  cano_value_string(value));
+			if (!cano_limiter_exists(cano_value_string(value)))
+				cano_value_refuse("Create it first with cano.create_limiter.",
+								  place, "limiter \"%s\" does not exist",
+								  cano_value_string(value));
+			break;
 
 		case CANO_TYPE_WORD:
 			cano_value_word(place, rule, value);

@@ -293,11 +293,18 @@ take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 	}
 
 	drive->steps++;
+	drive->stop |= step->last;
+	if (step->held_back)
+	{
+		run->since = step->turn.turn;
+		return true;
+	}
+	if (step->token.taken)
+		run->since = DT_NOBEGIN;
 	drive->all_async &= run->definition->async;
 	if (run->started_at == DT_NOBEGIN)
 		run->started_at = step->started_at;
 	cano_pace_note(run, (step->ended_at - step->started_at) / 1000.0);
-	drive->stop |= step->last;
 	if (step->drain_late)
 		return true;
 	if (step->decision.fault == CANO_FAULT_CALLED_OFF && !run->stop)

@@ -40,6 +40,8 @@ static CanoDecision child_ended(const CanoModel *model,
 								const CanoEvent *event);
 static CanoDecision failed(const CanoState *state, const CanoPosition *position,
 						   const CanoEvent *event);
+static CanoDecision held_back(const CanoPosition *position,
+							  const CanoEvent *event);
 static CanoDecision crashed(const CanoPosition *position, const CanoEvent *event);
 static CanoDecision refuse(int state, CanoFault fault);
 static CanoDecision end(int state, CanoEnding ending, CanoFault fault,
@@ -153,6 +155,9 @@ answer(const CanoModel *model, const CanoPosition *position,
 			return end(position->state, CANO_FAILED, CANO_FAULT_OUT_OF_TIME,
 					   CANO_CAT_WORKFLOW_TIMEOUT);
 
+		case CANO_HELD_BACK:
+			return held_back(position, event);
+
 		case CANO_ATTEMPT_FAILED:
 			return failed(from, position, event);
 
@@ -216,6 +221,10 @@ cano_fsm_decide_part(const CanoState *part, const CanoPosition *position,
 		case CANO_SAID_CANCELLED:
 			return end(position->state, CANO_CANCELLED, CANO_FAULT_VERDICT,
 					   CANO_CAT_CANCELLED);
+
+		case CANO_HELD_BACK:
+			decision = held_back(position, event);
+			break;
 
 		case CANO_ATTEMPT_FAILED:
 			decision = failed(part, position, event);
@@ -495,6 +504,19 @@ failed(const CanoState *state, const CanoPosition *position,
 	decision.keep = false;
 	decision.failed_attempt = true;
 	decision.dead = decision.verb == CANO_END;
+	return decision;
+}
+
+/*
+ * The attempt has not begun; it is made later.
+ */
+static CanoDecision
+held_back(const CanoPosition *position, const CanoEvent *event)
+{
+	CanoDecision decision = stay(position, event->delay_us, CANO_WAIT_TIMER);
+
+	decision.keep = false;
+	decision.errors = position->errors;
 	return decision;
 }
 

@@ -53,6 +53,7 @@ typedef enum CanoHappened
 	CANO_CHILD_ENDED,
 	CANO_CALLED_OFF,			/* somebody cancelled it from outside */
 	CANO_OUT_OF_TIME,			/* the workflow's timeout is over */
+	CANO_HELD_BACK,				/* a limiter lets no attempt begin now */
 	CANO_ATTEMPT_FAILED,		/* the attempt raised an error */
 	CANO_CRASHED				/* the job took its session or server down */
 } CanoHappened;
@@ -61,7 +62,8 @@ typedef struct CanoEvent
 {
 	CanoHappened what;
 	const char *target;			/* SAID_NEXT: state named, or NULL */
-	int64_t		delay_us;		/* SAID_NEXT: enter it this much later */
+	int64_t		delay_us;		/* SAID_NEXT: enter it this much later;
+								 * HELD_BACK: try again then */
 	CanoCategory category;		/* ATTEMPT_FAILED: as the shell sees it */
 	const char *sqlstate;		/* ATTEMPT_FAILED: five characters */
 	int			crashes;		/* CRASHED: how often so far */

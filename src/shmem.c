@@ -29,6 +29,7 @@
 #include "breaker.h"
 #include "compat.h"
 #include "debug.h"
+#include "limiter.h"
 #include "recorder.h"
 #include "shared.h"
 #include "lookup.h"
@@ -76,6 +77,7 @@ request_memory(void)
 	RequestAddinShmemSpace(hash_estimate_size(CANO_LANES, sizeof(CanoLane)));
 	RequestNamedLWLockTranche("cano", 1);
 	cano_breaker_request_memory();
+	cano_limiter_request_memory();
 }
 
 static void
@@ -96,6 +98,7 @@ make_memory(void)
 	cano_lanes = ShmemInitHash("cano lanes", CANO_LANES, CANO_LANES, &info,
 							   HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
 	cano_breaker_make_memory();
+	cano_limiter_make_memory();
 	LWLockRelease(AddinShmemInitLock);
 }
 

@@ -28,6 +28,7 @@
 #include "external.h"
 #include "guc.h"
 #include "json.h"
+#include "limiter.h"
 #include "recorder.h"
 #include "shmem.h"
 #include "step.h"
@@ -52,6 +53,7 @@ typedef struct Surroundings
 } Surroundings;
 
 static void call_task(const CanoRun *run, bool holding, CanoStep *step);
+static bool is_admitted(const CanoRun *run, CanoStep *step);
 static bool try_task(const CanoRun *run, bool holding, bool last, CanoStep *step);
 static void enter_task(const CanoRun *run, bool holding, const CanoStep *step,
 					   Surroundings *around);
@@ -244,8 +246,47 @@ call_task(const CanoRun *run, bool holding, CanoStep *step)
 {
 	int			tries = 0;
 
-	while (!try_task(run, holding, tries == AT_ONCE, step))
+	while (is_admitted(run, step) &&
+		   !try_task(run, holding, tries == AT_ONCE, step))
 		tries++;
+}
+
+/*
+ * Does its limiter let it begin?  If not, what follows is decided.
+ */
+static bool
+is_admitted(const CanoRun *run, CanoStep *step)
+{
+	const char *limiter = cano_run_extra(run)->limiter;
+	CanoError  *error;
+
+	if (limiter == NULL)
+		return true;
+
+	memset(&step->said, 0, sizeof(step->said));
+	step->error = NULL;
+	step->data = run->data;
+	step->started_at = step->ended_at = cano_now();
+	switch (cano_limiter_take(limiter, run->since == DT_NOBEGIN ?
+							  CANO_NO_TURN : run->since,
+							  &step->token, &step->turn))
+	{
+		case CANO_ADMITTED:
+			return true;
+		case CANO_MUST_WAIT:
+			step->held_back = true;
+			step->said.delay_us = Max(step->turn.due - step->ended_at, 1);
+			decide(run, CANO_HELD_BACK, step);
+			break;
+		case CANO_NO_LIMITER:
+			error = cano_error_make(CANO_CAT_WORKFLOW,
+									"limiter \"%s\" does not exist", limiter);
+			error->detail = "It was dropped after the workflow was defined.";
+			error->hint = "Create it again with cano.create_limiter.";
+			fail(run, error, step);
+			break;
+	}
+	return false;
 }
 
 /*
@@ -335,6 +376,8 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		cano_breaker_report(&step->permit,
 							step->error == NULL && !step->interrupted &&
 							!step->fan_late && !step->drain_late);
+	if (step->separate || !cano_call_in_body())
+		cano_limiter_return(&step->token);
 	leave_task(&around, step);
 
 	/* Somebody cancelled the session's own statement, not the task. */

@@ -13,6 +13,7 @@
 #include "error.h"
 #include "fan.h"
 #include "fsm.h"
+#include "limiter.h"
 #include "store.h"
 
 typedef struct CanoStep
@@ -24,8 +25,11 @@ typedef struct CanoStep
 	bool		drain_late;		/* rolled back: that of its drain is */
 	bool		called_off;		/* not rolled back, but its run is to stop */
 	bool		out_of_time;	/* the same, because its time is over */
+	bool		held_back;		/* a limiter let no attempt begin */
 	CanoDecision decision;
 	CanoPermit	permit;			/* of the breaker, for the call under way */
+	CanoToken	token;			/* of the limiter, for the attempt */
+	CanoTurn	turn;			/* held back: when to ask again */
 	CanoResults results;		/* JOIN: of its branches or items */
 	CanoReturn	said;			/* what the task returned, if it did */
 	CanoError  *error;			/* why the attempt failed, if it did */

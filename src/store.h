@@ -54,7 +54,8 @@ typedef struct CanoRun
 	int64		sequence;		/* of its newest checkpoint */
 	int			entry;			/* row of that in the batch, -1 = in the table */
 	TimestampTz started_at;		/* DT_NOBEGIN: no task was called yet */
-	TimestampTz since;			/* poll: of this attempt's first ask */
+	TimestampTz since;			/* poll: of this attempt's first ask; held back
+								 * by a limiter: its turn */
 	int32		errors;			/* poll: in a row, forgiven so far */
 	Jsonb	   *cursor;			/* stepped: of its next step, or NULL */
 	Jsonb	   *signal;			/* the latest received, or NULL */

@@ -52,6 +52,18 @@ is( $node->safe_psql('postgres',
 	'completed',
 	'orchestrate waits for timers');
 
+# Where nothing is shared, a session has its own.
+$node->safe_psql('postgres', <<'SQL');
+SELECT cano.define('limited', cano.task('a', 'note', next => 'done', limiter => 'l'), cano.exit('done'))
+FROM cano.create_limiter('l', 1, '1 hour');
+SQL
+submit($node, q{'limited'}) foreach 1 .. 3;
+is( as_worker('CALL cano.work(); SELECT available FROM cano.limiters')
+	  . $node->safe_psql('postgres',
+		"SELECT count(*) FROM cano.runs WHERE workflow = 'limited' AND status = 'completed'"),
+	'01',
+	'a session has limiters of its own');
+
 # Somebody else's work is noticed.
 $run = submit($node, q{'three'});
 my $client = $node->background_psql('postgres');

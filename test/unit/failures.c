@@ -301,6 +301,31 @@ a_breaker_that_refuses_uses_up_no_attempts(void **unused)
 /* ---- attempts ---- */
 
 static void
+an_attempt_held_back_by_a_limiter_is_made_later(void **unused)
+{
+	states[PLAIN].retry = cano_retry_default(2);
+	for (int attempt = 1; attempt <= 9; attempt++)
+	{
+		CanoDecision d;
+
+		position.attempt = attempt;
+		position.errors = attempt - 1;
+		d = say(PLAIN, CANO_HELD_BACK, 70000);
+		assert_int_equal(d.verb, CANO_WAIT);
+		assert_int_equal(d.state, PLAIN);
+		assert_int_equal(d.duty, CANO_DUTY_ENTER);
+		assert_int_equal(d.attempt, attempt);
+		assert_int_equal(d.errors, attempt - 1);
+		assert_int_equal(d.waiting, CANO_WAIT_TIMER);
+		assert_int_equal(d.delay_us, 70000);
+		assert_false(d.own_time);
+		assert_false(d.keep);
+		assert_false(d.entered);
+		assert_false(d.failed_attempt);
+	}
+}
+
+static void
 the_attempts_are_the_run_s_or_else_the_state_s(void **unused)
 {
 	assert_int_equal(cano_fsm_max_attempts(&states[PLAIN], &position), 1);
@@ -380,6 +405,7 @@ main(void)
 		T(a_missing_argument_is_not_retried),
 		T(a_breaker_that_refuses_fails_the_task_at_once),
 		T(a_breaker_that_refuses_uses_up_no_attempts),
+		T(an_attempt_held_back_by_a_limiter_is_made_later),
 		T(the_attempts_are_the_run_s_or_else_the_state_s),
 		T(a_crash_consumes_no_attempt),
 		T(crashing_too_often_poisons_the_run),

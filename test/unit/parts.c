@@ -378,6 +378,23 @@ a_crash_consumes_no_attempt_of_a_part(void **unused)
 	}
 }
 
+static void
+a_branch_held_back_by_a_limiter_is_tried_later(void **unused)
+{
+	CanoDecision d;
+
+	position.attempt = 2;
+	d = decide_part(BRANCH, (CanoEvent)
+					{
+						.what = CANO_HELD_BACK,.delay_us = 70000
+					});
+	assert_part_again(d, 2);
+	assert_int_equal(d.verb, CANO_WAIT);
+	assert_int_equal(d.waiting, CANO_WAIT_TIMER);
+	assert_int_equal(d.delay_us, 70000);
+	assert_false(d.failed_attempt);
+}
+
 #define P(name) cmocka_unit_test_setup(name, setup_parts)
 
 int
@@ -402,6 +419,7 @@ main(void)
 		P(a_permanent_error_ends_the_item_only),
 		P(a_panic_in_an_item_ends_the_batch),
 		P(a_crash_consumes_no_attempt_of_a_part),
+		P(a_branch_held_back_by_a_limiter_is_tried_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
