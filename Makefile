@@ -2,23 +2,14 @@ EXTENSION = cano
 EXTVERSION = 0.1.0
 MODULE_big = cano
 
-OBJS = $(addprefix src/, \
-	api.o attempt.o batch.o blame.o breaker.o call.o cano.o child.o circuit.o client.o \
-	compile.o context.o debug.o definition.o dispatch.o document.o drain.o drive.o \
-	error.o external.o fan.o fault.o fsm.o function.o gate.o graph.o guc.o hold.o \
-	join.o json.o lane.o launcher.o limiter.o lookup.o meter.o named.o pace.o part.o recorder.o resume.o retry.o \
-	returned.o rules.o scan.o scrub.o session.o shmem.o signal.o statement.o \
-	step.o stop.o store.o store_child.o store_definition.o \
-	store_drain.o store_external.o store_fan.o store_gate.o store_named.o store_resume.o store_signal.o store_stop.o store_submit.o \
-	txn.o utility.o value.o wait.o window.o worker.o)
+OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*.c)))
 
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
 	-Wno-sign-compare -Wno-clobbered -DCANO_VERSION='"$(EXTVERSION)"' \
 	$(if $(WERROR),-Werror) $(if $(ASSERTS),-DUSE_ASSERT_CHECKING -DCANO_DEBUG_POINTS)
 
-SQL_PARTS = $(addprefix sql/, 00_header.sql 10_tables.sql 20_types.sql \
-	30_parts.sql 40_outcomes.sql 45_breakers.sql 46_limiters.sql 50_verbs.sql 55_external.sql 60_context.sql \
-	70_views.sql 80_administration.sql 90_grants.sql)
+# In the order of their numbers.
+SQL_PARTS = $(sort $(wildcard $(srcdir)/sql/[0-9]*.sql))
 DATA_built = sql/cano--$(EXTVERSION).sql
 
 # Tests.  ./check has a server for them; see test/README.md.

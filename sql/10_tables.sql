@@ -302,6 +302,36 @@ CREATE TABLE cano._limiter (
 	kind "char" NOT NULL				-- (b)ucket, (w)indow
 );
 
+-- What happened to runs, as far as their log options keep it.  Dense within a
+-- run, from 1.
+CREATE TABLE cano._event (
+	run bigint NOT NULL,
+	ordinal bigint NOT NULL,
+	event text NOT NULL,
+	state text COLLATE "C",
+	task text,
+	branch integer,
+	attempt integer,
+	sequence bigint,
+	detail jsonb,
+	recorded_at timestamptz NOT NULL,
+	PRIMARY KEY (run, ordinal)
+);
+
+-- Functions that are told.  "id" is the order in which they are.
+CREATE SEQUENCE cano._observer_id AS bigint;
+CREATE TABLE cano._observer (
+	name text COLLATE "C" PRIMARY KEY,
+	id bigint NOT NULL,
+	owner oid NOT NULL,
+	owner_name name NOT NULL,
+	origin bigint NOT NULL,				-- the server where the owner has that number
+	function text NOT NULL,				-- as it was given
+	signature text NOT NULL,
+	events text[],						-- null: all
+	workflow text COLLATE "C"			-- null: any
+);
+
 -- The tables that turn over: let vacuum follow by count, not by share.
 ALTER TABLE cano._job SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
 ALTER TABLE cano._timer SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);

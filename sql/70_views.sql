@@ -239,6 +239,32 @@ JOIN cano._run r ON r.id = a.run
 WHERE cano._can_see(r.owner, r.owner_name, r.origin);
 COMMENT ON VIEW cano.attempts IS 'every failed attempt';
 
+CREATE VIEW cano.events WITH (security_barrier) AS
+SELECT e.run AS run_id,
+	e.ordinal,
+	e.event,
+	e.state,
+	e.task,
+	e.branch,
+	e.attempt,
+	e.sequence,
+	e.detail,
+	e.recorded_at
+FROM cano._event e
+JOIN cano._run r ON r.id = e.run
+WHERE cano._can_see(r.owner, r.owner_name, r.origin);
+COMMENT ON VIEW cano.events IS 'what happened to every run, as far as its workflow''s option "log" keeps it';
+
+CREATE VIEW cano.observers WITH (security_barrier) AS
+SELECT o.name,
+	o.function AS run,
+	o.events,
+	o.workflow,
+	o.owner_name AS owner
+FROM cano._observer o
+WHERE cano._can_see(o.owner, o.owner_name, o.origin);
+COMMENT ON VIEW cano.observers IS 'the functions that are told of events';
+
 CREATE VIEW cano.signals WITH (security_barrier) AS
 SELECT s.run AS run_id,
 	s.name,

@@ -31,6 +31,7 @@
 #include "debug.h"
 #include "drive.h"
 #include "error.h"
+#include "event.h"
 #include "fan.h"
 #include "gate.h"
 #include "guc.h"
@@ -218,6 +219,7 @@ claim(CanoBatch *batch, CanoBatchResult *result)
 		claim_any(batch, now, limit, result);
 	cano_window_close(&window);
 	MemoryContextSwitchTo(batch_context);
+	cano_event_begin(drive);
 	if (drive->nruns > 0)
 		drive->first = cano_blame_visit(&batch->runs[0]);
 	INSTR_TIME_SET_CURRENT(drive->started);
@@ -330,6 +332,8 @@ settle(CanoBatch *batch)
 	place = cano_store_settle(&batch->drive.settlement, &due_at);
 	cano_gate_settle(&batch->drive.settlement);
 	place = cano_place_min(place, cano_fan_settle(&batch->drive.settlement));
+	if (batch->drive.settlement.records != NULL)
+		cano_store_records(batch->drive.settlement.records);
 	cano_window_close(&window);
 	cano_wake_at_commit(batch->owner, due_at, CANO_NO_PLACE);
 	if (cano_place_before(place, CANO_NO_PLACE))
@@ -341,16 +345,17 @@ settle(CanoBatch *batch)
  * The transaction failed as a whole.  If it was the commit, then a step left
  * something behind that failed: a single step's failure is its own; of
  * several, each is run alone to find out whose it was.  If others were faster
- * in closing a fan, what is left is run one by one, too.  Anything else is the
- * engine's trouble, costs nobody an attempt, and is tried again later.
+ * in closing a fan, or an observer would have had to wait, what is left is run
+ * one by one, too.  Anything else is the engine's trouble, costs nobody an
+ * attempt, and is tried again later.
  */
 static void
 batch_failed(CanoBatch *batch, CanoBatchResult *result)
 {
 	CanoDrive  *drive = &batch->drive;
 	bool		alone = drive->nruns == 1 && drive->steps == 1;
-	bool		overtaken = drive->settlement.fans != NULL &&
-		drive->settlement.fans->overtaken;
+	bool		overtaken = drive->unobserved ||
+		(drive->settlement.fans != NULL && drive->settlement.fans->overtaken);
 	ErrorData  *edata;
 
 	/* Whatever was interrupted, the process is as before the batch. */

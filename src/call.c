@@ -189,8 +189,9 @@ call_function(CanoFunction *function, CanoUse use, const CanoBinding *binding,
 	else
 	{
 		datum = ExecEvalExprSwitchContext(plan->state, plan->econtext, &isnull);
-		cano_returned_take(function, use, datum, isnull, &plan->to_jsonb, now,
-						   context, result);
+		if (use != CANO_USE_OBSERVE)
+			cano_returned_take(function, use, datum, isnull, &plan->to_jsonb,
+							   now, context, result);
 	}
 
 	MemoryContextSwitchTo(oldcontext);

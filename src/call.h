@@ -59,7 +59,8 @@ typedef struct CanoReturn
  * queued, so that their errors are raised here too.  The result is allocated
  * in "context", everything else in short-lived memory.
  *
- * "now" is the engine's time, for a timer that returns an interval.
+ * "now" is the engine's time, for a timer that returns an interval.  What an
+ * observer returns is thrown away: "result" is left as it was.
  */
 extern void cano_call(CanoFunction *function, CanoUse use,
 					  const CanoBinding *binding, TimestampTz now,

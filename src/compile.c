@@ -62,6 +62,7 @@ static CanoRetry compile_retry(JsonbContainer *retry);
 static CanoFunctionName *compile_function(Compiler *compiler,
 										  const char *name);
 static CanoEnding compile_ending(JsonbContainer *part);
+static CanoLog compile_log(JsonbContainer *options);
 static bool retries_by_default(CanoKind kind);
 static void note_options(Compiler *compiler);
 static JsonbContainer *get_container(JsonbContainer *object, const char *key);
@@ -101,6 +102,7 @@ cano_compile(int64 id, const char *workflow, int version, Jsonb *document,
 	compile_limits(&compiler);
 	durability = get_string(compiler.options, "durability");
 	definition->async = durability && strcmp(durability, "async") == 0;
+	definition->log = compile_log(compiler.options);
 
 	name_states(&compiler, states);
 	compiled = palloc0(sizeof(CanoState) * compiler.graph.nstates);
@@ -476,6 +478,18 @@ compile_ending(JsonbContainer *part)
 	if (outcome != NULL && strcmp(outcome, "cancelled") == 0)
 		return CANO_CANCELLED;
 	return CANO_COMPLETED;
+}
+
+static CanoLog
+compile_log(JsonbContainer *options)
+{
+	char	   *log = get_string(options, "log");
+
+	if (log != NULL && strcmp(log, "none") == 0)
+		return CANO_LOG_NONE;
+	if (log != NULL && strcmp(log, "all") == 0)
+		return CANO_LOG_ALL;
+	return CANO_LOG_ERRORS;
 }
 
 static bool

@@ -36,6 +36,14 @@ typedef struct CanoStateExtra
 	const struct CanoStateExtra *undo;	/* as in the core's */
 } CanoStateExtra;
 
+/* Which events are kept; in the order of the words in rules.c. */
+typedef enum CanoLog
+{
+	CANO_LOG_ERRORS,
+	CANO_LOG_NONE,
+	CANO_LOG_ALL
+} CanoLog;
+
 typedef struct CanoDefinition
 {
 	int64		id;
@@ -48,6 +56,7 @@ typedef struct CanoDefinition
 	bool		async;			/* durability => 'async' */
 	int64		timeout_ms;		/* of a run; 0 = none */
 	int64		compensation_ms;	/* of a rollback; 0 = no limit */
+	CanoLog		log;
 	const char *not_yet;		/* a feature this release cannot run, or NULL */
 } CanoDefinition;
 

@@ -24,6 +24,7 @@
 #include "drain.h"
 #include "drive.h"
 #include "error.h"
+#include "event.h"
 #include "external.h"
 #include "fan.h"
 #include "fault.h"
@@ -173,6 +174,8 @@ drive_run(CanoDrive *drive, CanoRun *run)
 			!resume(drive, run) || !receive(drive, run))
 		{
 			drive->steps++;
+			if (run->resumed)
+				cano_event_first(drive, run, drive->settlement.now);
 			return;
 		}
 		if (run->duty == CANO_DUTY_CHILD)
@@ -302,8 +305,11 @@ take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 	if (step->token.taken)
 		run->since = DT_NOBEGIN;
 	drive->all_async &= run->definition->async;
+	if (run->resumed || run->started_at == DT_NOBEGIN)
+		cano_event_first(drive, run, step->started_at);
 	if (run->started_at == DT_NOBEGIN)
 		run->started_at = step->started_at;
+	run->resumed = false;
 	cano_pace_note(run, (step->ended_at - step->started_at) / 1000.0);
 	if (step->drain_late)
 		return true;
@@ -317,6 +323,8 @@ take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 	else if (cano_stop_asked_by_itself() && !cano_run_is_part(run))
 	{
 		/* It goes no further: the next claim finds the request. */
+		cano_event_called_off(drive, run, step);
+		run->since = step->started_at;
 		put_back(drive, run);
 		return false;
 	}
@@ -392,6 +400,7 @@ resume(CanoDrive *drive, CanoRun *run)
 
 	if (run->duty != CANO_DUTY_RESUME)
 		return true;
+	run->resumed = true;
 	run->duty = CANO_DUTY_ENTER;
 	if (run->fan == NULL)
 		return true;
@@ -442,6 +451,8 @@ put_back(CanoDrive *drive, CanoRun *run)
 	CanoPlace	place = {run->priority, run->job};
 
 	drive->put_back++;
+	if (run->resumed)
+		run->duty = CANO_DUTY_RESUME;
 	cano_settle_job(&drive->settlement, run);
 	if (run->branch != CANO_NO_BRANCH)
 		cano_fan_mark(&drive->settlement, run);
@@ -499,10 +510,13 @@ follow(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 
 	if (decision->keep)
 		run->data = step->data;
+	cano_event_step(drive, run, step);
 	if (decision->completed)
 		cano_settle_completion(&drive->settlement, run, step->said.output);
 	if (decision->cursor)
 		cano_settle_cursor(&drive->settlement, run, step->said.cursor);
+	if (decision->completed || decision->cursor)
+		cano_event_checkpoint(drive, run);
 	if (decision->verb == CANO_END)
 	{
 		end_run(drive, run, step);
@@ -511,6 +525,7 @@ follow(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 	enter_state(drive, run, step);
 	if (decision->entered)
 		cano_settle_entry(&drive->settlement, run);
+	cano_event_entered(drive, run, step);
 	if (decision->verb == CANO_WAIT)
 	{
 		wait(drive, run, step);
@@ -534,6 +549,7 @@ follow_branch(CanoDrive *drive, CanoRun *lane, const CanoStep *step)
 		.output = step->said.output
 	};
 
+	cano_event_part(drive, lane, step);
 	if (decision->verb != CANO_END)
 	{
 		lane->attempt = decision->attempt;
@@ -611,6 +627,7 @@ wait(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 	TimestampTz due = due_at(drive, run, step);
 	CanoPlace	place = CANO_NO_PLACE;
 
+	cano_event_waits(drive, run, step);
 	if (run->drain != NULL)
 	{
 		due = Min(due, run->drain->due_at);
@@ -651,7 +668,7 @@ enter_state(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 	if (moved || decision->attempt != run->attempt)
 		run->since = DT_NOBEGIN;
 	if (run->since == DT_NOBEGIN &&
-		(decision->waiting == CANO_WAIT_POLL ||
+		(decision->waiting == CANO_WAIT_POLL || decision->cursor ||
 		 step->said.what == CANO_SAID_ITEMS))
 		run->since = step->started_at;
 	else if (decision->waiting == CANO_WAIT_EXTERNAL)
@@ -711,6 +728,7 @@ end_run(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 		end.cancel_reason = run->stop_reason;
 	else if (step->said.what == CANO_SAID_CANCELLED && step->said.reason)
 		end.cancel_reason = cano_error_text(step->said.reason);
+	cano_event_failed(drive, run, step, end.error);
 	if (run->fan != NULL && run->fan->closed == CANO_OPEN)
 		cano_fan_close(run->fan, CANO_CLOSED_STOPPED);
 	if (cano_run_state(run)->kind == CANO_KIND_EXTERNAL && run->reply == NULL)
@@ -719,7 +737,9 @@ end_run(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 	{
 		enter_state(drive, run, step);
 		cano_settle_entry(&drive->settlement, run);
+		cano_event_entered(drive, run, step);
 	}
+	cano_event_stopped(drive, run, step, end.cancel_reason);
 	cano_stop_settle_end(&drive->settlement, run);
 	if (decision->rolls_back)
 		cano_drain_begin(&drive->settlement, run, &end);
@@ -735,6 +755,7 @@ settle_end(CanoDrive *drive, CanoRun *run, const CanoRunEnd *end)
 {
 	if (end->error != NULL)
 		log_end(run, end->error);
+	cano_event_ended(drive, run, end);
 	cano_settle_end(&drive->settlement, run, end);
 	cano_gate_leave(&drive->settlement, run);
 	if (run->parent != 0)

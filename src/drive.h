@@ -28,6 +28,8 @@ typedef struct CanoDrive
 	bool		stop;			/* take nothing more on */
 	bool		slow;			/* because of a task that should run alone */
 	bool		all_async;		/* no run of it asked to wait for the disk */
+	bool		observed;		/* somebody observes runs of its role */
+	bool		unobserved;		/* an observer would have had to wait */
 } CanoDrive;
 
 /*

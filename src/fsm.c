@@ -80,6 +80,7 @@ answer(const CanoModel *model, const CanoPosition *position,
 		case CANO_ARRIVED:
 			/* Its entry row was written by whoever sent the run here. */
 			decision = enter(model, position->state, 0);
+			decision.moved = false;
 			decision.entered = false;
 			decision.attempt = position->attempt;
 			return decision;
@@ -266,6 +267,7 @@ enter(const CanoModel *model, int target, int64_t delay_us)
 	CanoDecision decision = {
 		.verb = CANO_GO,
 		.state = target,
+		.moved = true,
 		.entered = cano_fsm_leaves_row(state),
 		.keep = true,
 		.duty = CANO_DUTY_ENTER,
@@ -342,6 +344,7 @@ wait_here(const CanoModel *model, const CanoPosition *position,
 	decision.duty = CANO_DUTY_WAKE;
 	decision.waiting = waiting;
 	decision.own_time = true;
+	decision.moved = false;
 	decision.entered = false;
 	decision.attempt = position->attempt;
 	return decision;

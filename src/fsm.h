@@ -132,6 +132,7 @@ typedef struct CanoDecision
 {
 	CanoVerb	verb;
 	int			state;			/* where the run is now */
+	bool		moved;			/* it has left the state it was in, all well */
 	bool		entered;		/* append an entry row for that state */
 	bool		completed;		/* append a completion row for the state it was
 								 * in: that is to be undone if the run fails */

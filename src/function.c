@@ -50,6 +50,7 @@ typedef struct Refusal
 /* For the error context callback that names state and function. */
 typedef struct Resolving
 {
+	const char *whose;			/* what "state" is: a state or an observer */
 	const char *state;
 	const char *key;
 	const char *given;
@@ -99,6 +100,12 @@ static const Reserved reserved_names[] = {
 	{"final_state", CANO_FROM_FINAL_STATE, TEXTOID, true}
 };
 
+/* What an observer's parameters may be called. */
+static const char *const event_columns[] = {
+	"run_id", "ordinal", "event", "state", "task", "branch", "attempt",
+	"sequence", "detail", "recorded_at"
+};
+
 static Oid	find_given(const char *given, Refusal *refusal);
 static Oid	find_named(List *names, Refusal *refusal);
 static Oid	find_stored(const CanoFunctionName *name);
@@ -112,6 +119,7 @@ static bool describe_parameters(CanoFunction *function, HeapTuple tuple,
 								CanoUse use, Refusal *refusal);
 static bool describe_parameter(CanoParameter *parameter, int ninputs,
 							   CanoUse use, Refusal *refusal);
+static bool is_event_column(const char *name);
 static bool takes_object(Oid type);
 static void check_trust(const CanoFunction *function);
 static CanoFunction *look_up(const CanoFunctionName *name, CanoUse use);
@@ -150,7 +158,13 @@ cano_function_resolve(const char *state, const char *key, const char *given,
 					  CanoUse use)
 {
 	CanoFunctionName *result = palloc(sizeof(CanoFunctionName));
-	Resolving	resolving = {state, key, given, CurrentMemoryContext};
+	Resolving	resolving = {
+		.whose = use == CANO_USE_OBSERVE ? "observer" : "state",
+		.state = state,
+		.key = key,
+		.given = given,
+		.context = CurrentMemoryContext
+	};
 	Refusal		refusal = {NULL, NULL};
 	CanoFunction *function = NULL;
 	ErrorContextCallback callback;
@@ -168,14 +182,16 @@ cano_function_resolve(const char *state, const char *key, const char *given,
 		object_aclcheck(ProcedureRelationId, oid, GetUserId(),
 						ACL_EXECUTE) != ACLCHECK_OK)
 	{
-		refusal.reason = "may not be executed by the workflow's definer";
+		refusal.reason = use == CANO_USE_OBSERVE ?
+			"may not be executed by whoever registers it" :
+			"may not be executed by the workflow's definer";
 		refusal.hint = "Ask the function's owner to grant EXECUTE on it.";
 	}
 	if (refusal.reason != NULL)
 		ereport(ERROR,
 				(errcode(cano_errcode(CANO_CAT_CONFIGURATION)),
-				 errmsg("function \"%s\" of state \"%s\" %s",
-						given, state, refusal.reason),
+				 errmsg("function \"%s\" of %s \"%s\" %s",
+						given, resolving.whose, state, refusal.reason),
 				 errdetail("It is named under \"%s\".", key),
 				 refusal.hint ? errhint("%s", refusal.hint) : 0));
 
@@ -213,11 +229,12 @@ resolving_error(void *arg)
 
 	errcode(cano_errcode(CANO_CAT_CONFIGURATION));
 	if (edata->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION)
-		errmsg("function \"%s\" of state \"%s\" does not exist",
-			   resolving->given, resolving->state);
+		errmsg("function \"%s\" of %s \"%s\" does not exist",
+			   resolving->given, resolving->whose, resolving->state);
 	else
-		errmsg("function \"%s\" of state \"%s\" cannot be resolved: %s",
-			   resolving->given, resolving->state, edata->message);
+		errmsg("function \"%s\" of %s \"%s\" cannot be resolved: %s",
+			   resolving->given, resolving->whose, resolving->state,
+			   edata->message);
 	errdetail("It is named under \"%s\".", resolving->key);
 	errhint("Check the name, the argument types, the search_path and your rights on the schema.");
 }
@@ -539,7 +556,8 @@ describe_parameter(CanoParameter *parameter, int ninputs, CanoUse use,
 		return false;
 	}
 
-	for (int i = 0; i < lengthof(reserved_names) && reserved == NULL; i++)
+	for (int i = 0; i < lengthof(reserved_names) && reserved == NULL &&
+		 use != CANO_USE_OBSERVE; i++)
 		if (strcmp(parameter->name, reserved_names[i].name) == 0 &&
 			(!reserved_names[i].on_end_only || use == CANO_USE_ON_END))
 			reserved = &reserved_names[i];
@@ -560,6 +578,14 @@ describe_parameter(CanoParameter *parameter, int ninputs, CanoUse use,
 	else
 		parameter->source = CANO_FROM_KEY;
 
+	if (use == CANO_USE_OBSERVE && parameter->source == CANO_FROM_KEY &&
+		!parameter->has_default && !is_event_column(parameter->name))
+	{
+		refusal->reason = psprintf("has a parameter \"%s\", which is no column of cano.events",
+								   parameter->name);
+		refusal->hint = "An observer takes one jsonb, or parameters named like the columns of cano.events.";
+		return false;
+	}
 	if (parameter->source_type != JSONBOID &&
 		!can_coerce_type(1, &parameter->source_type, &parameter->type,
 						 COERCION_ASSIGNMENT))
@@ -583,6 +609,15 @@ describe_parameter(CanoParameter *parameter, int ninputs, CanoUse use,
 		return false;
 	}
 	return true;
+}
+
+static bool
+is_event_column(const char *name)
+{
+	for (int i = 0; i < lengthof(event_columns); i++)
+		if (strcmp(event_columns[i], name) == 0)
+			return true;
+	return false;
 }
 
 /*

@@ -22,7 +22,8 @@ typedef enum CanoUse
 	CANO_USE_PROCESS,			/* a single unnamed parameter is the item */
 	CANO_USE_FINISH,			/* a single unnamed parameter is the outputs */
 	CANO_USE_COMPENSATE,		/* keys of output come before those of data */
-	CANO_USE_ON_END				/* status, result, error, final_state too */
+	CANO_USE_ON_END,			/* status, result, error, final_state too */
+	CANO_USE_OBSERVE			/* columns of cano.events, nothing reserved */
 } CanoUse;
 
 /* How a workflow's document and its checkpoints speak of a function. */
@@ -37,8 +38,8 @@ typedef struct CanoFunctionName
 /*
  * Resolve what a definer wrote, by his search_path and with his rights, and
  * check everything that can be known before the first call.  Raises CN001
- * with a message that names state and function.  Result is in the current
- * memory context.
+ * with a message that names state (or observer) and function.  Result is in
+ * the current memory context.
  */
 extern CanoFunctionName *cano_function_resolve(const char *state,
 											   const char *key,

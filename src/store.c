@@ -40,6 +40,7 @@ static void load_run(CanoSettlement *settlement, CanoRun *run, int row);
 static void add_checkpoint(CanoSettlement *settlement, CanoRun *run, char kind,
 						   const Jsonb *output);
 static void settle_endings(CanoSettlement *settlement);
+static void add_runs(CanoRows *runs, const CanoRows *rows);
 static void forget_crashes(CanoSettlement *settlement, const CanoRun *run);
 static int	add_job(CanoSettlement *settlement, CanoRows *rows, CanoRun *run,
 					bool requeue);
@@ -221,6 +222,18 @@ static CanoStatement calm_crashes = {
 static CanoStatement delete_crashes = {
 	"DELETE FROM cano._crash x WHERE x.job = ANY ($1)",
 	1, {INT8ARRAYOID}
+};
+
+const char *const cano_store_endings[] = {
+	[CANO_COMPLETED] = "completed",
+	[CANO_FAILED] = "failed",
+	[CANO_CANCELLED] = "cancelled"
+};
+
+const char *const cano_store_rollbacks[] = {
+	[CANO_ROLLBACK_NONE] = "none",
+	[CANO_ROLLBACK_CLEAN] = "clean",
+	[CANO_ROLLBACK_PARTIAL] = "partial"
 };
 
 void
@@ -555,21 +568,11 @@ void
 cano_settle_end(CanoSettlement *settlement, const CanoRun *run,
 				const CanoRunEnd *end)
 {
-	static const char *const statuses[] = {
-		[CANO_COMPLETED] = "completed",
-		[CANO_FAILED] = "failed",
-		[CANO_CANCELLED] = "cancelled"
-	};
-	static const char *const rollbacks[] = {
-		[CANO_ROLLBACK_NONE] = "none",
-		[CANO_ROLLBACK_CLEAN] = "clean",
-		[CANO_ROLLBACK_PARTIAL] = "partial"
-	};
 	CanoRows   *rows = &settlement->endings;
 	int			row = cano_rows_add(rows);
 
 	cano_rows_set(rows, row, 0, Int64GetDatum(run->id));
-	cano_rows_set_text(rows, row, 1, statuses[end->ending]);
+	cano_rows_set_text(rows, row, 1, cano_store_endings[end->ending]);
 	cano_rows_set_text(rows, row, 2, end->state);
 	if (run->started_at != DT_NOBEGIN)
 		cano_rows_set(rows, row, 3, TimestampTzGetDatum(run->started_at));
@@ -581,7 +584,7 @@ cano_settle_end(CanoSettlement *settlement, const CanoRun *run,
 	cano_rows_set_text(rows, row, 7, end->cancel_reason);
 	cano_rows_set_jsonb(rows, row, 8, run->data);
 	cano_rows_set_jsonb(rows, row, 9, end->error);
-	cano_rows_set_text(rows, row, 10, rollbacks[end->rollback]);
+	cano_rows_set_text(rows, row, 10, cano_store_rollbacks[end->rollback]);
 
 	if (run->key != NULL)
 	{
@@ -664,27 +667,38 @@ cano_store_settle(CanoSettlement *settlement, TimestampTz *due_at)
 
 /*
  * Runs are locked in the order of their ids; who tells others that a run has
- * ended locks their runs, too.
+ * ended locks their runs, too, and so does who has events to be numbered.
  */
 static void
 settle_endings(CanoSettlement *settlement)
 {
 	CanoRows   *endings = &settlement->endings;
 	CanoRows   *listeners = &settlement->listeners;
+	CanoRows   *unnumbered = settlement->records &&
+		settlement->records->unnumbered.nrows > 0 ?
+		&settlement->records->unnumbered : NULL;
 
-	if (listeners->nrows + endings->nrows > 1)
+	if (listeners->nrows + endings->nrows > 1 || unnumbered != NULL)
 	{
 		CanoRows	runs;
 
 		cano_store_listeners_init(&runs);
-		for (int i = 0; i < listeners->nrows; i++)
-			cano_rows_set(&runs, cano_rows_add(&runs), 0, listeners->values[0][i]);
-		for (int i = 0; i < endings->nrows; i++)
-			cano_rows_set(&runs, cano_rows_add(&runs), 0, endings->values[0][i]);
+		add_runs(&runs, listeners);
+		add_runs(&runs, endings);
+		if (unnumbered != NULL)
+			add_runs(&runs, unnumbered);
 		cano_store_lock_runs(&runs);
 	}
 	if (cano_rows_run(endings, &update_runs, SPI_OK_UPDATE) != endings->nrows)
 		elog(ERROR, "a run that ended is not there");
+}
+
+/* The first column of each row. */
+static void
+add_runs(CanoRows *runs, const CanoRows *rows)
+{
+	for (int i = 0; i < rows->nrows; i++)
+		cano_rows_set(runs, cano_rows_add(runs), 0, rows->values[0][i]);
 }
 
 /*

@@ -19,6 +19,7 @@
 #include "fsm.h"
 #include "place.h"
 #include "statement.h"
+#include "store_event.h"
 #include "store_fan.h"
 
 /* The columns that a job and a timer share, in the order of every statement. */
@@ -79,11 +80,13 @@ typedef struct CanoRun
 	int32		depth;			/* how many runs it is under */
 	TimestampTz began_at;		/* of its time: submitted, due first, or
 								 * resumed */
+	bool		resumed;		/* no step was taken since it was resumed */
 	bool		ended;			/* somebody else ended it meanwhile */
 	bool		stop;			/* somebody asked it to stop */
 	const char *stop_reason;	/* or NULL */
 	struct CanoDrain *drain;	/* UNDO: what is known of that */
 	bool		shares;			/* its transaction has other runs in hand */
+	int64		next_ordinal;	/* of its next event: event.c's own */
 } CanoRun;
 
 /* What a batch will write, a statement a table. */
@@ -112,6 +115,7 @@ typedef struct CanoSettlement
 	CanoRows	leases;			/* runs whose leases may have run out, or whose
 								 * work is withdrawn */
 	CanoFans   *fans;			/* of branches and items in this batch */
+	CanoRecords *records;		/* events; NULL: none so far */
 } CanoSettlement;
 
 /* How a run ended. */
@@ -124,6 +128,10 @@ typedef struct CanoRunEnd
 	bool		dead;
 	CanoRollback rollback;
 } CanoRunEnd;
+
+/* By ending, and by rollback. */
+extern const char *const cano_store_endings[];
+extern const char *const cano_store_rollbacks[];
 
 /* A failed attempt. */
 typedef struct CanoAttempt

@@ -156,6 +156,13 @@ static CanoStatement first_errors = {
 	2, {INT8OID, INT4OID}
 };
 
+static CanoStatement ended_branches = {
+	"SELECT b.branch, b.attempt, b.status = 'c', b.error FROM cano._branch b"
+	" WHERE b.fan = $1 AND (b.status = 'f' OR b.status = 'c' AND $2)"
+	" ORDER BY b.status, b.ordinal",
+	2, {INT8OID, BOOLOID}
+};
+
 static void insert_chunk(CanoRows *rows, Size *bytes);
 
 CanoFans *
@@ -472,4 +479,27 @@ cano_store_first_errors(const CanoFan *fan, MemoryContext context)
 		appendStringInfo(&text, "; and %d more", fan->tally.failed - n);
 	MemoryContextSwitchTo(spi_context);
 	return text.data;
+}
+
+int
+cano_store_ended(int64 fan, bool successes, MemoryContext context,
+				 CanoEnded **ended)
+{
+	Datum		values[] = {Int64GetDatum(fan), BoolGetDatum(successes)};
+	int			n = cano_statement_run(&ended_branches, values, NULL,
+									   SPI_OK_SELECT);
+	MemoryContext spi_context = MemoryContextSwitchTo(context);
+
+	*ended = palloc(sizeof(CanoEnded) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		CanoEnded  *one = &(*ended)[i];
+
+		one->branch = cano_column_int32(i, 1, 0);
+		one->attempt = cano_column_int32(i, 2, 0);
+		one->succeeded = cano_column_bool(i, 3, false);
+		one->error = cano_column_jsonb(i, 4);
+	}
+	MemoryContextSwitchTo(spi_context);
+	return n;
 }

@@ -145,4 +145,20 @@ extern Jsonb *cano_store_outputs(const CanoFan *fan, bool items,
 								 MemoryContext context);
 extern char *cano_store_first_errors(const CanoFan *fan, MemoryContext context);
 
+/* A branch that has ended. */
+typedef struct CanoEnded
+{
+	int			branch;
+	int			attempt;
+	bool		succeeded;
+	Jsonb	   *error;			/* or NULL */
+} CanoEnded;
+
+/*
+ * Those of the fan, in the order in which they ended; first who succeeded, if
+ * they are asked for.  Returns how many.
+ */
+extern int	cano_store_ended(int64 fan, bool successes, MemoryContext context,
+							 CanoEnded **ended);
+
 #endif							/* CANO_STORE_FAN_H */
