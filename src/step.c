@@ -11,16 +11,11 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "common/pg_prng.h"
-#include "miscadmin.h"
 #include "storage/proc.h"
-#include "utils/guc.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
-#include "utils/timeout.h"
 
 #include "attempt.h"
+#include "bracket.h"
 #include "breaker.h"
 #include "child.h"
 #include "context.h"
@@ -39,27 +34,10 @@
 /* How often a deadlock or serialization failure is tried again at once. */
 #define AT_ONCE		5
 
-/* What a task's call must leave as it found it. */
-typedef struct Surroundings
-{
-	MemoryContext context;
-	ResourceOwner owner;
-	TimestampTz lock_timer;
-	int			lock_timeout;
-	int			guc_level;
-	volatile bool open;			/* the subtransaction */
-	Oid			userid;
-	int			sec_context;
-} Surroundings;
-
 static void call_task(const CanoRun *run, bool holding, CanoStep *step);
 static bool is_admitted(const CanoRun *run, CanoStep *step);
 static bool try_task(const CanoRun *run, bool holding, bool last, CanoStep *step);
-static void enter_task(const CanoRun *run, bool holding, const CanoStep *step,
-					   Surroundings *around);
 static void begin_slot(const CanoRun *run, TimestampTz since);
-static void stay_who_we_are(Surroundings *around);
-static void leave_task(const Surroundings *around, CanoStep *step);
 static void call(const CanoRun *run, CanoStep *step);
 static void call_function(const CanoRun *run, CanoStep *step);
 static bool must_end(const CanoRun *run, CanoStep *step);
@@ -74,7 +52,6 @@ static void attempt_failed(const CanoRun *run, const ErrorData *edata,
 						   bool timed_out, CanoStep *step);
 static void decide(const CanoRun *run, CanoHappened what, CanoStep *step);
 static void take_output(const CanoRun *run, CanoStep *step);
-static bool lock_timer_fired(TimestampTz before);
 static bool outlasted(const CanoRun *run, CanoStep *step);
 static CanoError *timeout_error(const CanoRun *run);
 static int64 time_limit(const CanoRun *run);
@@ -305,7 +282,7 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		.data = task_data(run),
 		.shares = run->shares
 	};
-	Surroundings around;
+	CanoBracket bracket;
 	ErrorData  *volatile cancelled = NULL;
 	volatile bool late = false;
 	volatile bool stopped = false;
@@ -314,7 +291,9 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 	step->error = NULL;
 	step->data = run->data;
 	step->started_at = cano_now();
-	enter_task(run, holding, step, &around);
+	begin_slot(run, step->started_at);
+	cano_recorder_begin(run->job, run->id);
+	cano_bracket_open(&bracket, holding);
 
 	PG_TRY();
 	{
@@ -336,23 +315,17 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		if (step->decision.keep && step->decision.fault != CANO_FAULT_JOIN)
 			take_output(run, step);
 		CANO_POINT("step-decided");
-		step->separate = holding && lock_timer_fired(around.lock_timer);
+		step->separate = holding && cano_bracket_waited(&bracket);
 		stopped = cano_slot_end();
 		if (step->decision.keep && !step->separate && !stopped)
-		{
-			SetUserIdAndSecContext(around.userid, around.sec_context);
-
-			/* Others have a say in it: a foreign server may be gone. */
-			ReleaseCurrentSubTransaction();
-			around.open = false;
-		}
+			cano_bracket_keep(&bracket);
 	}
 	PG_CATCH();
 	{
 		bool		timed_out = cano_attempt_stop() || late;
 		ErrorData  *edata;
 
-		MemoryContextSwitchTo(around.context);
+		MemoryContextSwitchTo(bracket.context);
 		edata = CopyErrorData();
 		FlushErrorState();
 		look_up(run, step);
@@ -367,7 +340,7 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 	(void) cano_context_set(NULL);
 	step->interrupted |= stopped;
 	if (step->error &&
-		((holding && lock_timer_fired(around.lock_timer)) ||
+		((holding && cano_bracket_waited(&bracket)) ||
 		 (run->shares && cano_error_is_conflict(step->error->sqlstate))))
 		step->separate = true;
 	if (step->separate)
@@ -378,39 +351,15 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 							!step->fan_late && !step->drain_late);
 	if (step->separate || !cano_call_in_body())
 		cano_limiter_return(&step->token);
-	leave_task(&around, step);
+	step->last = !cano_bracket_close(&bracket);
+	cano_recorder_end();
+	step->ended_at = cano_now();
 
 	/* Somebody cancelled the session's own statement, not the task. */
 	if (cancelled != NULL)
 		ReThrowError(cancelled);
 	return step->separate || step->interrupted || step->fan_late ||
 		step->drain_late || step->called_off || last || !step->error || !cano_error_is_conflict(step->error->sqlstate);
-}
-
-/*
- * Everything up to and including the beginning of the subtransaction.
- */
-static void
-enter_task(const CanoRun *run, bool holding, const CanoStep *step,
-		   Surroundings *around)
-{
-	around->context = CurrentMemoryContext;
-	around->owner = CurrentResourceOwner;
-	around->lock_timer = get_timeout_finish_time(LOCK_TIMEOUT);
-	around->lock_timeout = LockTimeout;
-	around->guc_level = NewGUCNestLevel();
-
-	if (!cano_txn_is_session())
-		SetCurrentStatementStartTimestamp();
-	begin_slot(run, step->started_at);
-	cano_recorder_begin(run->job, run->id);
-	cano_call_mark();
-	BeginInternalSubTransaction(NULL);
-	around->open = true;
-	MemoryContextSwitchTo(around->context);
-	stay_who_we_are(around);
-	if (holding)
-		LockTimeout = 1;
 }
 
 static void
@@ -430,39 +379,6 @@ begin_slot(const CanoRun *run, TimestampTz since)
 	};
 
 	cano_slot_begin(&doing);
-}
-
-/*
- * In a session that belongs to somebody else (after SET ROLE or SET SESSION
- * AUTHORIZATION) a task must not be able to go back to him.  The abort of the
- * subtransaction undoes this, too.
- */
-static void
-stay_who_we_are(Surroundings *around)
-{
-	GetUserIdAndSecContext(&around->userid, &around->sec_context);
-	if (around->userid != GetSessionUserId() ||
-		around->userid != GetAuthenticatedUserId())
-		SetUserIdAndSecContext(around->userid,
-							   around->sec_context |
-							   SECURITY_LOCAL_USERID_CHANGE);
-}
-
-/*
- * Keep or undo what the task did, and put the session back as it was.
- */
-static void
-leave_task(const Surroundings *around, CanoStep *step)
-{
-	if (around->open)
-		RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(around->context);
-	CurrentResourceOwner = around->owner;
-	step->last = !cano_call_scrub();
-	AtEOXact_GUC(false, around->guc_level);
-	LockTimeout = around->lock_timeout;
-	cano_recorder_end();
-	step->ended_at = cano_now();
 }
 
 static void
@@ -670,18 +586,6 @@ take_output(const CanoRun *run, CanoStep *step)
 		key = run->state_name;
 	step->data = key ? cano_json_set(run->data, key, output)
 		: cano_json_merge(run->data, output);
-}
-
-/*
- * Did the lock timer, which runs only while a lock is waited for, run out in
- * between?  A task may have trapped the error.
- */
-static bool
-lock_timer_fired(TimestampTz before)
-{
-	TimestampTz after = get_timeout_finish_time(LOCK_TIMEOUT);
-
-	return after != before && after <= GetCurrentTimestamp();
 }
 
 /*
