@@ -712,6 +712,8 @@ look_up(const CanoFunctionName *name, CanoUse use)
 		ereport(ERROR,
 				(errcode(cano_errcode(CANO_CAT_WORKFLOW)),
 				 errmsg("function \"%s\" %s", name->signature, refusal.reason),
+				 use == CANO_USE_OBSERVE ?
+				 errhint("Create it again, or remove the observer with cano.unobserve.") :
 				 errhint("Create it again as it was when the workflow was defined and resume the run, or define the workflow anew.")));
 
 	aclresult = object_aclcheck(ProcedureRelationId, oid, GetUserId(),
