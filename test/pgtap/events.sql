@@ -1,6 +1,6 @@
 -- What cano.events says of runs, kind by kind, and which of it is kept.
 \ir lib/start.psql
-SELECT plan(46);
+SELECT plan(49);
 
 CREATE SCHEMA t_events;
 CREATE FUNCTION t_events.ok() RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
@@ -180,6 +180,15 @@ SELECT pg_temp.later('2 min') AS x \gset
 CALL cano.work();
 SELECT is(pg_temp.events(:run), 'state_enter a, checkpoint 0, task_start, retry, task_failure 2, workflow_timeout, ended a', 'a run that is out of time');
 
+CREATE FUNCTION t_events.calls_off() RETURNS void LANGUAGE sql AS $$SELECT cano.cancel(cano.run_id(), 'by itself')$$;
+SELECT pg_temp.start(cano.task('a', 't_events.calls_off', next => 'end')) AS run \gset
+CALL cano.work();
+SELECT is(pg_temp.events(:run), 'state_enter a, checkpoint 0, task_start, task_failure, cancelled, ended a', 'a task that calls its run off');
+SELECT pg_temp.start(cano.task('a', 't_events.calls_off', next => 'end', compensate => 't_events.ok')) AS run \gset
+CALL cano.work();
+SELECT is(pg_temp.events(:run), 'state_enter a, checkpoint 0, task_start, task_success, checkpoint 1, cancelled, ended a',
+	'one that must not be interrupted has succeeded');
+
 -- back, and on again
 SELECT pg_temp.start(cano.task('a', 't_events.ok', next => 'b', compensate => 't_events.ok'), cano.task('b', 't_events.bad', next => 'end', retry => cano.none())) AS run \gset
 CALL cano.work();
@@ -195,6 +204,16 @@ SELECT is((SELECT string_agg(event || '(' || sequence || ')', ', ' ORDER BY ordi
 	'resume(1), checkpoint(2), checkpoint(3)', 'resume_continues_from_last_checkpointed_state: events are resume(1), checkpoint(2), checkpoint(3)');
 SELECT is(pg_temp.events(:run), 'state_enter Start, checkpoint 0, task_start, task_success, state_enter Process, checkpoint 1, task_start, task_failure, ended Process, '
 	'resume 1, state_enter Process, checkpoint 2, task_start, task_success, state_enter end, checkpoint 3, ended end', 'and all of them');
+
+SELECT pg_temp.start(cano.split('s', ARRAY[cano.branch('t_events.ok'), cano.branch('t_events.bad', retry => cano.none())], next => 'end')) AS run \gset
+CALL cano.work();
+SELECT max(ordinal) AS last FROM cano.events WHERE run_id = :run \gset
+SELECT cano.resume(:run, data => '{"good_at": 0}', keep_results => true) AS x \gset
+CALL cano.work();
+SELECT is((SELECT string_agg(concat_ws(' ', event || coalesce('[' || branch || ']', ''), sequence), ', ' ORDER BY ordinal)
+		FROM cano.events WHERE run_id = :run AND ordinal > :last),
+	'resume 0, state_enter, checkpoint 1, task_start[0], task_start[1], task_success[0], task_success[1], state_enter, checkpoint 2, ended',
+	'a split that keeps the results of its branches');
 
 -- what is kept
 SELECT cano.define('t_events.errors', cano.task('a', 't_events.bad', next => 'end', retry => cano.fixed(1, '0')), cano.exit('end')) AS x,

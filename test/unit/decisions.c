@@ -121,6 +121,7 @@ entering_a_router_leaves_no_row(void **unused)
 	assert_false(d.entered);
 	d = next(ROUTE, "route", 0);
 	assert_goes(d, ROUTE);
+	assert_true(d.moved);
 	assert_false(d.entered);
 	assert_false(cano_fsm_leaves_row(&states[ROUTE]));
 }
