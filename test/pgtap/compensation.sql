@@ -2,7 +2,7 @@
 -- given.
 \ir lib/start.psql
 \ir lib/saga.psql
-SELECT plan(79);
+SELECT plan(70);
 
 -- the stack, as it grows and shrinks
 SELECT pg_temp.chain('grows', 'A+ B C+ D+ E') AS flow \gset
@@ -24,9 +24,9 @@ SELECT is((SELECT array_agg(status ORDER BY n) FROM seen WHERE n BETWEEN 4 AND 7
 SELECT is((SELECT stack FROM seen WHERE n = 5), 'A({"a": 1}) C([3]) D(null)', 'at first with the whole stack');
 SELECT is((SELECT array_agg(stack ORDER BY n) FROM seen WHERE n BETWEEN 6 AND 8), ARRAY['A({"a": 1}) C([3])', 'A({"a": 1})', NULL],
 	'every step of it takes the last from the stack');
-SELECT is((SELECT story FROM seen WHERE n = 6), 'do A, do B, do C, do D, undo D(null)', 'and undoes it in the same commit');
+SELECT is((SELECT story FROM seen WHERE n = 6), 'do A, do B, do C, do D, undo D', 'and undoes it in the same commit');
 SELECT is(pg_temp.ending(:run), 'failed E clean cleared', 'with the last of them the run has ended');
-SELECT is(pg_temp.story(:run), 'do A, do B, do C, do D, undo D(null), undo C([3]), undo A({"a": 1})', 'in reverse order');
+SELECT is(pg_temp.story(:run), 'do A, do B, do C, do D, undo D, undo C([3]), undo A({"a": 1})', 'in reverse order');
 SELECT is(pg_temp.log(:run), '0 A, 1 done A {"a": 1}, 2 B, 3 C, 4 done C [3], 5 D, 6 done D null, 7 E', 'undoing leaves no rows in the log');
 SELECT is(pg_temp.failure(:run), 'task_execution P0001 do E failed', 'the error is that of the task');
 SELECT is((SELECT count(*) FROM cano.dead_letters WHERE run_id = :run), 1::bigint, 'the run is a dead letter all the same');
@@ -35,8 +35,8 @@ SELECT is(cano.result(:run), NULL, 'without a result');
 -- what the view says
 SELECT cano.submit('grows', '{"outs": {"A": 1}}') AS run \gset
 CALL cano.work(max_steps => 1);
-SELECT results_eq(format('SELECT run_id, sequence, state, output FROM cano.compensations WHERE run_id = %s', :run),
-	format('VALUES (%s::bigint, 1::bigint, ''A''::text, ''1''::jsonb)', :run), 'an entry has the sequence of its row');
+SELECT is((SELECT array_agg(concat_ws(' ', c.sequence, c.state, c.output)) FROM cano.compensations AS c WHERE c.run_id = :run), ARRAY['1 A 1'],
+	'an entry has the sequence of its row');
 SELECT is((SELECT array_agg(task) FROM cano.compensations WHERE run_id = :run),
 	(SELECT array_agg(task) FROM cano.checkpoints WHERE run_id = :run AND sequence = 1), 'and names the same task');
 SELECT is((SELECT status FROM cano.status(:run)), 'queued', 'a stack does not make a run compensating');

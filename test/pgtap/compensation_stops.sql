@@ -2,7 +2,7 @@
 -- the time of a run; and how long it may take itself.
 \ir lib/start.psql
 \ir lib/saga.psql
-SELECT plan(83);
+SELECT plan(84);
 
 -- verdicts: the task's own effects stay, it is not undone
 SELECT pg_temp.chain('saga', 'A+ B+ C') AS flow \gset

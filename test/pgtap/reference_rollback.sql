@@ -2,7 +2,7 @@
 -- description begins with the name of its test.
 \ir lib/start.psql
 \ir lib/saga.psql
-SELECT plan(46);
+SELECT plan(45);
 
 -- compensations_run_in_reverse_on_terminal_failure
 SELECT pg_temp.chain('four', 'A+ B+ C+ D+') AS flow \gset
