@@ -2,7 +2,7 @@
 -- them, and what is left can be undone later.
 \ir lib/start.psql
 \ir lib/saga.psql
-SELECT plan(81);
+SELECT plan(70);
 
 SELECT pg_temp.chain('saga', 'A+ B+ C+ D') AS flow \gset
 SELECT pg_temp.tell('do D', 'fail') \g /dev/null

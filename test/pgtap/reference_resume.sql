@@ -3,7 +3,7 @@
 -- by hand come about here by a failure, or by a timeout that abandons the run.
 \ir lib/start.psql
 \ir lib/saga.psql
-SELECT plan(58);
+SELECT plan(57);
 
 SELECT cano.options(timeout => '10 minutes', on_timeout => 'abandon') AS abandon \gset
 -- The run is where it waits for a retry, a pause or the like; its time is over.
