@@ -2,7 +2,7 @@
 -- the time of a run; and how long it may take itself.
 \ir lib/start.psql
 \ir lib/saga.psql
-SELECT plan(84);
+SELECT plan(85);
 
 -- verdicts: the task's own effects stay, it is not undone
 SELECT pg_temp.chain('saga', 'A+ B+ C') AS flow \gset
@@ -98,6 +98,13 @@ CALL cano.work(max_steps => 1);
 SELECT is(pg_temp.status(:run), 'compensating', 'then it is compensating');
 CALL cano.work();
 SELECT is(pg_temp.story(:run) || ': ' || pg_temp.ending(:run), 'do A, do B, undo B, undo A: cancelled C clean cleared', 'and cancelled');
+
+SELECT cano.define('answered', cano.external('X', queue => 'answers', next => 'end', compensate => 't_saga.undo'), cano.exit('end')) AS v \gset
+CALL pg_temp.go('answered', '{}', NULL) \gset
+SELECT cano.complete(token, '1') AS x FROM cano.take('answers') \gset
+SELECT cano.cancel(:run) AS x \gset
+CALL cano.work();
+SELECT is(pg_temp.story(:run) || ': ' || pg_temp.ending(:run), 'undo X(1): cancelled X clean cleared', 'what a client has completed is undone, also if nobody has seen it yet');
 
 -- the drain itself is not cancelled
 SELECT pg_temp.tell('do C', 'fail') \g /dev/null

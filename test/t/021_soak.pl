@@ -68,35 +68,19 @@ BEGIN
 	END LOOP;
 END $$
 SQL
-my $workers = "FROM pg_stat_activity WHERE backend_type = 'cano worker'";
 my $kills = 0;
-
-# A statement fails when the server crashes under it; then it did nothing.
-sub attempt
-{
-	my ($sql, @params) = @_;
-	my $out;
-
-	eval {
-		(undef, $out) = $node->psql('postgres', $sql, extra_params => \@params);
-	};
-	return $out;
-}
 
 foreach my $round (1 .. $rounds)
 {
-	attempt($submit, '-U', 'worker');
-	attempt($signal, '-U', 'worker');
+	attempt($node, $submit, '-U', 'worker');
+	attempt($node, $signal, '-U', 'worker');
 	if ($round % 20 == 0)
 	{
-		my $pid = attempt("SELECT pid $workers LIMIT 1");
-
-		$kills += kill 'KILL', $pid if $pid;
-		$node->poll_query_until('postgres', 'SELECT true');
+		$kills += kill_worker($node);
 	}
 	elsif (rand() < 0.5)
 	{
-		attempt("SELECT pg_terminate_backend(pid) $workers ORDER BY random() LIMIT 1");
+		terminate_worker($node);
 	}
 }
 

@@ -10,7 +10,8 @@ use PostgreSQL::Test::Cluster;
 use Test::More;
 
 our @EXPORT = qw(new_server use_database submit wait_ended run_story
-  is_story close_gate open_gate wait_at_gate count_workers);
+  is_story close_gate open_gate wait_at_gate count_workers
+  attempt terminate_worker kill_worker);
 
 # Settings: lines of postgresql.conf, after ours.
 sub new_server
@@ -154,6 +155,40 @@ sub count_workers
 	return $node->poll_query_until('postgres',
 			"SELECT count(*) = $count FROM pg_stat_activity WHERE backend_type = 'cano worker' AND "
 		  . ($where // 'true'));
+}
+
+# A statement fails when the server crashes under it; then it did nothing.
+sub attempt
+{
+	my ($node, $sql, @params) = @_;
+	my $out;
+
+	eval {
+		(undef, $out) = $node->psql('postgres', $sql, extra_params => \@params);
+	};
+	return $out;
+}
+
+# End a worker, if there is one.
+sub terminate_worker
+{
+	my ($node) = @_;
+
+	attempt($node,
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'cano worker' ORDER BY random() LIMIT 1");
+	return;
+}
+
+# Kill a worker, and the server with it; wait until that is back.  Returns how
+# many there were to kill.
+sub kill_worker
+{
+	my ($node) = @_;
+	my $pid = attempt($node, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'cano worker' ORDER BY random() LIMIT 1");
+	my $killed = $pid ? kill('KILL', $pid) : 0;
+
+	$node->poll_query_until('postgres', 'SELECT true');
+	return $killed;
 }
 
 1;
