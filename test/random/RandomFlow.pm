@@ -42,6 +42,11 @@ sub maybe
 	return chance($share) ? ($key => $value->()) : ();
 }
 
+sub compensate
+{
+	return chance(0.5) ? (compensate => 'wf.undo', maybe(0.4, compensate_retry => \&retry)) : ();
+}
+
 # The targets of a state that has some: they may lead back.
 sub targets
 {
@@ -62,6 +67,7 @@ my %make = (
 			maybe(0.2, fatal_on => sub { [ one_of('23', '22012') ] }),
 			maybe(0.2, output_key => sub { one_of('k1', 'k2') }),
 			maybe(0.1, timeout => sub { one_of('1 min', '1 min', '300 ms') }),
+			$run eq 'wf.needs' ? () : compensate(),
 			$run eq 'wf.act' ? maybe(0.4, targets => sub { [ targets(@$names) ] }) : ());
 	},
 	router => sub {
@@ -79,6 +85,7 @@ my %make = (
 		return (
 			run => 'wf.walk',
 			maybe(0.8, retry => \&retry),
+			maybe(0.4, compensate => sub { 'wf.undo' }),
 			maybe(0.3, targets => sub { [ targets(@$names) ] }));
 	},
 	poll => sub {
@@ -177,7 +184,8 @@ sub random_flow
 
 	my $flow = { start => $names[0], states => \%states, order => \@names };
 	my %options = (maybe(0.2, retry => sub { +{ policy => 'fixed', retries => 1, delay => '1 ms' } }),
-		maybe(0.1, timeout => sub { '1 hour' }), maybe(0.1, durability => sub { 'async' }));
+		maybe(0.1, timeout => sub { '1 hour' }),
+		maybe(0.1, compensation_timeout => sub { '1 hour' }), maybe(0.1, durability => sub { 'async' }));
 	$flow->{options} = \%options if %options;
 	return describe($flow, $flows);
 }
@@ -366,6 +374,22 @@ sub write_task
 		: maybe(0.4, out => \&object),
 		$function eq 'wf.act' ? saying($run, $part, !$part->{output_key}) : ()
 	};
+}
+
+# What the compensation of an entry of the stack shall do.
+sub write_undo
+{
+	my ($author, $run, $entry, $n) = @_;
+	my $what = rand();
+
+	$run->{script}{ $entry->{state} }{undo}{$n} = {
+		$what < 0.03 ? (fail => 99, code => one_of('CN900', 'XX000'))
+		: $what < 0.15 ? (fail => 1 + int rand 3, code => one_of(qw(P0001 P0001 40001)))
+		: (),
+		pace(),
+		($entry->{part}{timeout} // '') eq '300 ms' && chance(0.2) ? (slow => 1) : ()
+	};
+	return;
 }
 
 sub write_router

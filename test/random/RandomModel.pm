@@ -15,6 +15,7 @@ use warnings FATAL => 'all';
 use Exporter 'import';
 use List::Util qw(max);
 use POSIX qw(ceil);
+use RandomSaga qw(complete_state drain);
 
 our @EXPORT_OK = qw(play_run attempts_of retry_limit branch_ends);
 
@@ -47,6 +48,8 @@ sub play_run
 		branches => {},
 		items => {},
 		children => [],
+		stack => [],
+		undone => [],
 		refused => []
 	};
 
@@ -65,6 +68,7 @@ sub play_run
 		my $next = $play{ $part->{kind} }->($run, $part);
 		$run->{state} = $next if defined $next;
 	}
+	drain($run, \&attempts_of, \&retry_limit) if $run->{status} ne 'completed';
 	return $run;
 }
 
@@ -256,6 +260,7 @@ sub settle
 	  if $do eq 'failed';
 	return cancel($run, $act->{why}) if $do eq 'cancelled';
 	store_output($run, $output, $part->{output_key});
+	complete_state($run, $part, $output);
 	return $to;
 }
 
@@ -407,7 +412,9 @@ sub play_child
 		store_output($run, $child->{data}, $part->{output_key});
 		return $part->{next};
 	}
-	return $part->{on_failure} // fail($run, undef, %{ $child->{error} });
+	return $part->{on_failure} if $part->{on_failure};
+	$run->{child_error} = $child->{error};
+	return fail($run, undef, %{ $child->{error} });
 }
 
 # ---- Branches ----

@@ -9,6 +9,7 @@ use JSON::PP;
 use PostgreSQL::Test::Utils;
 use RandomFlow qw(family describe);
 use RandomModel qw(play_run);
+use RandomSaga qw(saga_differs do_not_add_up);
 
 our @EXPORT_OK = qw(install start_runs ended stuck compare differences describe_case shrink left_over stories half_done);
 
@@ -118,7 +119,7 @@ sub stories
 	utf8::decode($lines);
 	foreach my $story (map { $json->decode($_) } split /\n/, $lines)
 	{
-		$story->{$_} //= [] foreach qw(log ledger attempts branches items);
+		$story->{$_} //= [] foreach qw(log ledger attempts branches items undone stack completions);
 		$all{ $story->{run} } = $story;
 		push @{ $all{ $story->{parent} }{children} }, $story if $story->{parent};
 	}
@@ -159,8 +160,8 @@ sub differences
 		data => [ text_of($want->{data}), text_of($got->{data}) ],
 		log => [ "@{ $want->{log} }", "@{ $got->{log} }" ],
 		category => [ $error->{category} // '', ($got->{error} // {})->{category} // '' ],
-		rollback => [ 'none', $got->{rollback} ],
-		cleared => [ $want->{status} eq 'completed' ? 1 : 0, $got->{cleared} ? 1 : 0 ],
+		rollback => [ $want->{rollback} // 'none', $got->{rollback} ],
+		cleared => [ $want->{status} eq 'completed' || $want->{rollback} eq 'clean' ? 1 : 0, $got->{cleared} ? 1 : 0 ],
 		result => [ $want->{status} eq 'completed' ? 1 : 0, $got->{result} ? 1 : 0 ],
 		gaps => [ 0, $got->{gaps} ? 1 : 0 ],
 		children => [ scalar @{ $want->{children} }, scalar @{ $got->{children} // [] } ]);
@@ -173,6 +174,7 @@ sub differences
 	push @found, "message: " . ($got->{error}{message} // "none")
 	  if $error->{message} && ($got->{error}{message} // '') !~ $error->{message};
 	push @found, lists_differ('effects', map { [ map { text_of($_) } @$_ ] } $want->{ledger}, $got->{ledger});
+	push @found, saga_differs($want, $got, \&text_of);
 	push @found, attempts_differ($want->{attempts}, $got->{attempts});
 	push @found, parts_differ($_, $want->{$_}, $got->{$_}) foreach qw(branches items);
 	foreach my $child (0 .. $#{ $want->{children} })
@@ -250,8 +252,13 @@ sub half_done
 	my %seen;
 
 	push @found, "status $got->{status}" if $got->{status} ne 'cancelled';
-	push @found, "category $got->{error}{category}" if $got->{error}{category} ne 'cancelled';
-	push @found, "message $got->{error}{message}" if $got->{error}{message} ne 'from outside';
+	my ($error) = $got->{rollback} eq 'partial' ? $got->{error}{errors}[0] : $got->{error};
+
+	push @found, "category $error->{category}" if $error->{category} ne 'cancelled';
+	push @found, "message $error->{message}" if $error->{message} ne 'from outside';
+	push @found, "rollback $got->{rollback}, with " . @{ $got->{stack} } . ' left'
+	  if $got->{rollback} ne (@{ $got->{stack} } ? 'partial' : @{ $got->{completions} } ? 'clean' : 'none');
+	push @found, do_not_add_up($got, \&text_of);
 	push @found, 'the log has a gap' if $got->{gaps};
 	push @found, 'it has a result' if $got->{result};
 	push @found, 'it is a dead letter' if $got->{dead};

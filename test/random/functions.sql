@@ -11,17 +11,25 @@
 --
 -- A split has one for each branch, a stepped state one for each step, a batch
 -- {"load", "items", "finish"}, a poll a list "asks" over all its visits.  What
--- is not said is done without ado.  Every call leaves a row in the ledger.
+-- is not said is done without ado.  Every call leaves a row in the ledger,
+-- that of a compensation one in "undone".
 CREATE SCHEMA wf;
 GRANT USAGE ON SCHEMA wf TO PUBLIC;
 CREATE TABLE wf.ledger (run bigint, state text, branch int, attempt int, n int, note jsonb);
 CREATE INDEX ON wf.ledger (run, state);
-GRANT ALL ON wf.ledger TO PUBLIC;
+CREATE TABLE wf.undone (at bigserial, run bigint, state text, attempt int, n int, output jsonb);
+CREATE INDEX ON wf.undone (run);
+GRANT ALL ON wf.ledger, wf.undone TO PUBLIC;
+GRANT ALL ON SEQUENCE wf.undone_at_seq TO PUBLIC;
 
 CREATE FUNCTION wf.play(act jsonb, state text, branch int, attempt int, n int, note jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO wf.ledger VALUES (cano.run_id(), state, branch, attempt, n, note);
+	PERFORM wf.obey(act, attempt);
+END $$;
+CREATE FUNCTION wf.obey(act jsonb, attempt int) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
 	IF act ? 'ms' THEN
 		PERFORM pg_sleep((act ->> 'ms')::float / 1000);		-- lasts: so that branches overlap
 	END IF;
@@ -175,6 +183,16 @@ CREATE FUNCTION wf.cancel_one() RETURNS boolean LANGUAGE sql AS $$
 	SELECT cano.cancel((SELECT r.run_id FROM cano.runs r WHERE r.ended_at IS NULL AND r.parent_run_id IS NULL ORDER BY random() LIMIT 1),
 		'from outside') $$;
 
+-- Compensations do what is under "undo", by the number in the output of what
+-- they undo; "any" where there is none.
+CREATE FUNCTION wf.undo(script jsonb, state text, run_id bigint, attempt int, output jsonb, n int) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	v_act jsonb := coalesce(script #> ARRAY[state, 'undo', coalesce(output ->> 'n', 'any')], '{}');
+BEGIN
+	INSERT INTO wf.undone (run, state, attempt, n, output) VALUES (run_id, state, attempt, n, output);
+	PERFORM wf.obey(v_act, attempt);
+END $$;
+
 -- What became of every run beyond that id, a line each.
 CREATE FUNCTION wf.stories(beyond bigint) RETURNS SETOF jsonb LANGUAGE sql AS $$
 	SELECT jsonb_build_object('run', r.run_id, 'parent', r.parent_run_id, 'workflow', r.workflow,
@@ -184,7 +202,11 @@ CREATE FUNCTION wf.stories(beyond bigint) RETURNS SETOF jsonb LANGUAGE sql AS $$
 		'log', (SELECT jsonb_agg(c.kind || ' ' || c.state ORDER BY c.sequence) FROM cano.checkpoints c WHERE c.run_id = r.run_id),
 		'gaps', (SELECT min(c.sequence) <> 0 OR max(c.sequence) <> count(*) - 1 FROM cano.checkpoints c WHERE c.run_id = r.run_id),
 		'ledger', (SELECT jsonb_agg(jsonb_build_array(l.state, l.branch, l.attempt, l.n, l.note)) FROM wf.ledger l WHERE l.run = r.run_id),
-		'attempts', (SELECT jsonb_agg(jsonb_build_array(a.state, a.branch)) FROM cano.attempts a WHERE a.run_id = r.run_id),
+		'undone', (SELECT jsonb_agg(jsonb_build_array(u.state, u.attempt, u.n, u.output) ORDER BY u.at) FROM wf.undone u WHERE u.run = r.run_id),
+		'stack', (SELECT jsonb_agg(jsonb_build_array(c.state, c.output) ORDER BY c.sequence) FROM cano.compensations c WHERE c.run_id = r.run_id),
+		'completions', (SELECT jsonb_agg(jsonb_build_array(c.state, c.output) ORDER BY c.sequence) FROM cano.checkpoints c
+			WHERE c.run_id = r.run_id AND c.kind = 'compensation_completion'),
+		'attempts', (SELECT jsonb_agg(jsonb_build_array(CASE WHEN a.task ~ '^wf\.undo' THEN 'undo ' ELSE '' END || a.state, a.branch)) FROM cano.attempts a WHERE a.run_id = r.run_id),
 		'branches', (SELECT jsonb_agg(jsonb_build_array(b.state, b.branch, b.status)) FROM cano.branches b WHERE b.run_id = r.run_id),
 		'items', (SELECT jsonb_agg(jsonb_build_array(i.state, i.item, i.status)) FROM cano.items i WHERE i.run_id = r.run_id))
 	FROM cano.runs r WHERE r.run_id > beyond ORDER BY r.run_id $$;

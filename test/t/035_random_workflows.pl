@@ -23,7 +23,7 @@ my $total = $ENV{CANO_RANDOM_RUNS} // 210;
 my $seed = $ENV{CANO_RANDOM_SEED} // 1;
 my $size = $long ? 200 : 70;
 my $shown = 0;			# differences so far; the first are made smaller
-my %sum = (workflows => 0, runs => 0, differences => 0);
+my %sum = (workflows => 0, runs => 0, differences => 0, clean => 0, partial => 0);
 
 my $node = new_server('random', "cano.max_crashes = 1000\nmax_connections = 40\n");
 use_database($node, 'postgres');
@@ -81,13 +81,15 @@ sub portion
 		diag("seed $seed, portion $number: not ended\n" . stuck($node, $beyond));
 		return 0;
 	}
-	my @found = compare($flows, $runs, stories($node, $beyond));
+	my $stories = stories($node, $beyond);
+	my @found = compare($flows, $runs, $stories);
 	my $left = left_over($node);
 
 	diag("seed $seed, portion $number: $left jobs are left\n" . stuck($node, $beyond)) if $left;
 	$sum{workflows} += @$names;
 	$sum{runs} += @$runs;
 	$sum{differences} += @found;
+	$sum{ $_->{rollback} }++ foreach values %$stories;
 	foreach my $case (splice @found, 0, 5)
 	{
 		my ($less, @small) = $shown++ < 3 ? shrink($node, $flows, @$case) : ($flows, @$case);
@@ -150,10 +152,13 @@ foreach my $workers (1, 2, 8)
 	}
 	ok($fine, "$workers workers: every run ends, and leaves nothing in the queue");
 	is($sum{differences} - $before, 0, "$workers workers: the rules allow what became of them");
-	note(sprintf '%d workers: %.1f s', $workers, time - $started) if !$long;
-	diag(sprintf 'seed %s, %d workers: %d workflows, %d runs so far, %d differences, %.0f s', $seed, $workers, @sum{qw(workflows runs differences)}, time - $started)
+	note(sprintf '%d workers: %d clean, %d partial so far, %.1f s', $workers, @sum{qw(clean partial)}, time - $started) if !$long;
+	diag(sprintf 'seed %s, %d workers: %d workflows, %d runs so far, %d differences, %d clean, %d partial, %.0f s', $seed, $workers, @sum{qw(workflows runs differences clean partial)}, time - $started)
 	  if $long;
 }
+
+cmp_ok($sum{clean}, '>', 0, 'some were rolled back');
+cmp_ok($sum{partial}, '>', 0, 'some but for a part');
 
 foreach my $round (1 .. ($long ? 10 : 1))
 {
