@@ -61,6 +61,13 @@ cano_fault_attempt(const CanoRun *run, const CanoStep *step)
 								   "task \"%s\" of state \"%s\" returned an outcome that its kind does not know: %s",
 								   task, run->state_name,
 								   outcome_name(step->said.what));
+		case CANO_FAULT_CALLED_OFF:
+			if (step->error != NULL)
+				return step->error;
+			/* Its run would end anyway; what it said was refused as well. */
+			return cano_error_make(CANO_CAT_WORKFLOW,
+								   "task \"%s\" of state \"%s\" returned an outcome that is not allowed",
+								   task, run->state_name);
 		default:
 			return step->error;
 	}

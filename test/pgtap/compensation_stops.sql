@@ -2,7 +2,7 @@
 -- the time of a run; and how long it may take itself.
 \ir lib/start.psql
 \ir lib/saga.psql
-SELECT plan(85);
+SELECT plan(90);
 
 -- verdicts: the task's own effects stay, it is not undone
 SELECT pg_temp.chain('saga', 'A+ B+ C') AS flow \gset
@@ -105,6 +105,27 @@ SELECT cano.complete(token, '1') AS x FROM cano.take('answers') \gset
 SELECT cano.cancel(:run) AS x \gset
 CALL cano.work();
 SELECT is(pg_temp.story(:run) || ': ' || pg_temp.ending(:run), 'undo X(1): cancelled X clean cleared', 'what a client has completed is undone, also if nobody has seen it yet');
+
+
+-- cancelled by the task itself, which is not interrupted
+CREATE FUNCTION t_saga.gives_up(run_id bigint, say text) RETURNS cano.outcome LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO t_saga.ledger VALUES (nextval('t_saga.calls'), run_id, 'give up');
+	PERFORM cano.cancel(run_id, 'had enough');
+	RETURN CASE say WHEN 'next' THEN cano.next(output => '5') WHEN 'nowhere' THEN cano.next('nowhere') WHEN 'more' THEN cano.more('1')
+		WHEN 'failed' THEN cano.failed('no') WHEN 'cancelled' THEN cano.cancelled('own reason') END;
+END $$;
+SELECT cano.define('gives_up', cano.task('A', 't_saga.act', next => 'B', compensate => 't_saga.undo'),
+	cano.task('B', 't_saga.gives_up', next => 'end', compensate => 't_saga.undo'), cano.exit('end')) AS v \gset
+CREATE TEMP TABLE given_up AS SELECT say, cano.submit('gives_up', jsonb_build_object('say', say)) AS run
+FROM unnest(ARRAY['next', 'nowhere', 'more', 'failed', 'cancelled']) AS say;
+CALL cano.work();
+SELECT is(pg_temp.ending(run) || ' ' || pg_temp.error(run, 'message') || ': ' || pg_temp.story(run), v.what, 'cancelled by itself, it says ' || v.say)
+FROM given_up JOIN (VALUES ('next', 'cancelled B clean cleared had enough: do A, give up, undo B(5), undo A'),
+	('cancelled', 'cancelled B clean cleared own reason: do A, give up, undo A'),
+	('failed', 'cancelled B clean cleared had enough: do A, give up, undo A')) AS v (say, what) USING (say) ORDER BY v.say;
+SELECT is(pg_temp.story(run) || ' ' || (SELECT rollback FROM cano.runs WHERE run_id = run), 'do A, undo A clean',
+	'what it cannot say is undone at once: ' || say) FROM given_up WHERE say IN ('nowhere', 'more') ORDER BY say;
 
 -- the drain itself is not cancelled
 SELECT pg_temp.tell('do C', 'fail') \g /dev/null
