@@ -91,8 +91,8 @@ CREATE TABLE cano._job (
 	sequence bigint NOT NULL,			-- of the newest checkpoint, -1 = none
 	started_at timestamptz,
 	since timestamptz,					-- poll: of its first ask; limiter: its turn
-	errors integer NOT NULL,			-- poll: in a row, forgiven so far
-	cursor jsonb,						-- stepped: of its next step
+	errors integer NOT NULL,			-- poll: in a row, forgiven so far; before and after: which call
+	cursor jsonb,						-- stepped: of its next step; after: how the run ended
 	signal jsonb,						-- the latest received
 	fan bigint,							-- a branch or item of that, or its holder
 	branch integer,						-- which of them; null: the run itself
@@ -191,6 +191,15 @@ CREATE TABLE cano._variable (
 	key text COLLATE "C" NOT NULL,
 	value jsonb,
 	PRIMARY KEY (run, key)
+);
+
+-- Resources that were set up for a run, until it ends.  A value that is null
+-- is the definition's.
+CREATE TABLE cano._resource (
+	run bigint NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	value jsonb,
+	PRIMARY KEY (run, name)
 );
 
 -- The branches of a split or the items of a batch, fanned out at one visit.

@@ -59,3 +59,16 @@ CREATE FUNCTION cano.cancel_requested() RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'cano_cancel_requested';
 COMMENT ON FUNCTION cano.cancel_requested() IS 'inside a task: has somebody asked that the run be cancelled?';
+
+CREATE FUNCTION cano.resource(key text) RETURNS jsonb
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'cano_resource';
+COMMENT ON FUNCTION cano.resource(text) IS 'inside a task: the value of one of the workflow''s resources';
+
+-- Not inside a task.
+
+CREATE FUNCTION cano.check_resources(workflow text, OUT name text, OUT status text, OUT reason text)
+	RETURNS SETOF record
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'cano_check_resources';
+COMMENT ON FUNCTION cano.check_resources(text) IS 'calls the health functions of a workflow''s resources, with the rights of the caller; the worst come first';

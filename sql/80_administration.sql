@@ -44,16 +44,17 @@ BEGIN
 
 	UPDATE cano._key k SET owner = r.owner
 	FROM cano._run r WHERE r.id = k.run AND k.run = ANY (v_runs);
+	-- Runs that have ended may have jobs, too.
 	UPDATE cano._job j SET owner = r.owner
-	FROM cano._run r WHERE r.id = j.run AND j.run = ANY (v_runs);
+	FROM cano._run r WHERE r.id = j.run AND r.origin = v_here AND j.owner <> r.owner;
 	UPDATE cano._timer t SET owner = r.owner
-	FROM cano._run r WHERE r.id = t.run AND t.run = ANY (v_runs);
+	FROM cano._run r WHERE r.id = t.run AND r.origin = v_here AND t.owner <> r.owner;
 	UPDATE cano._work w SET owner = r.owner
 	FROM cano._run r WHERE r.id = w.run AND w.run = ANY (v_runs);
 
 	-- What was parked when a worker came upon it is due.
 	UPDATE cano._timer t SET due_at = now(), waiting = 'r'
-	WHERE t.waiting = 'o' AND t.run = ANY (v_runs);
+	FROM cano._run r WHERE r.id = t.run AND r.origin = v_here AND t.waiting = 'o';
 
 	PERFORM cano._look();
 	RETURN cardinality(v_runs);

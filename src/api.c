@@ -253,7 +253,6 @@ check_role(void)
 static const CanoDefinition *
 get_definition(FunctionCallInfo fcinfo, int version)
 {
-	const CanoDefinition *definition;
 	int			number = 0;
 
 	if (PG_ARGISNULL(0))
@@ -268,15 +267,8 @@ get_definition(FunctionCallInfo fcinfo, int version)
 					(errcode(cano_errcode(CANO_CAT_CONFIGURATION)),
 					 errmsg("version must be at least 1")));
 	}
-	definition = cano_definition_get(cano_definition_find(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-														  number));
-	if (definition->not_yet != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("workflow \"%s\" cannot be run by this release of cano",
-						definition->workflow),
-				 errdetail("It uses %s.", definition->not_yet)));
-	return definition;
+	return cano_definition_get(cano_definition_find(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+													number));
 }
 
 static Jsonb *

@@ -120,10 +120,14 @@ cano_call(CanoFunction *function, CanoUse use, const CanoBinding *binding,
 
 		/*
 		 * Safe inside a subtransaction only because no event of an earlier
-		 * step is left in the queue: each fires its own here.
+		 * step is left in the queue: each fires its own here.  In somebody's
+		 * own transaction there may be events of his.
 		 */
-		AfterTriggerFireDeferred();
-		CommandCounterIncrement();
+		if (use != CANO_USE_HEALTH)
+		{
+			AfterTriggerFireDeferred();
+			CommandCounterIncrement();
+		}
 	}
 	PG_CATCH();
 	{

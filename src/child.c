@@ -27,7 +27,6 @@
 /* How many runs deep children may start children. */
 #define MAX_DEPTH	100
 
-static const CanoDefinition *find_definition(const CanoRun *run);
 static void check_depth(const CanoRun *run);
 static Jsonb *take_input(const CanoRun *run);
 
@@ -35,7 +34,7 @@ void
 cano_child_start(const CanoRun *run, TimestampTz now)
 {
 	CanoSubmission submission = {
-		.definition = find_definition(run),
+		.definition = cano_definition_get(cano_definition_find(cano_run_extra(run)->workflow, 0)),
 		.owner = GetUserId(),
 		.now = now,
 		.due_at = now,
@@ -53,22 +52,6 @@ cano_child_start(const CanoRun *run, TimestampTz now)
 	cano_store_submit_as(&submission, JsonbPGetDatum(input), place.id);
 	cano_window_close(&window);
 	cano_wake_at_commit(submission.owner, now, place);
-}
-
-static const CanoDefinition *
-find_definition(const CanoRun *run)
-{
-	const char *workflow = cano_run_extra(run)->workflow;
-	const CanoDefinition *definition =
-	cano_definition_get(cano_definition_find(workflow, 0));
-
-	if (definition->not_yet != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("workflow \"%s\" cannot be run by this release of cano",
-						workflow),
-				 errdetail("It uses %s.", definition->not_yet)));
-	return definition;
 }
 
 /*

@@ -19,6 +19,7 @@
 
 #include "compile.h"
 #include "graph.h"
+#include "json.h"
 #include "part.h"
 #include "retry.h"
 #include "rules.h"
@@ -63,8 +64,12 @@ static CanoFunctionName *compile_function(Compiler *compiler,
 										  const char *name);
 static CanoEnding compile_ending(JsonbContainer *part);
 static CanoLog compile_log(JsonbContainer *options);
+static void compile_resources(Compiler *compiler);
+static void compile_around(Compiler *compiler, JsonbContainer *resources);
+static void compile_aside(Compiler *compiler, const char *name,
+						  const char *function, int resource,
+						  CanoAside *aside);
 static bool retries_by_default(CanoKind kind);
-static void note_options(Compiler *compiler);
 static JsonbContainer *get_container(JsonbContainer *object, const char *key);
 static char *get_string(JsonbContainer *object, const char *key);
 static bool get_integer(JsonbContainer *object, const char *key, int32 *value);
@@ -116,7 +121,7 @@ cano_compile(int64 id, const char *workflow, int version, Jsonb *document,
 					  &compiled[i], &extra[i]);
 		definition->model.compensates |= compiled[i].undo != NULL;
 	}
-	note_options(&compiler);
+	compile_resources(&compiler);
 
 	definition->model.nstates = compiler.graph.nstates;
 	definition->model.states = compiled;
@@ -492,29 +497,92 @@ compile_log(JsonbContainer *options)
 	return CANO_LOG_ERRORS;
 }
 
+static void
+compile_resources(Compiler *compiler)
+{
+	CanoDefinition *definition = compiler->definition;
+	JsonbContainer *list = get_container(compiler->options, "resources");
+	int			n = list ? JsonContainerSize(list) : 0;
+	CanoResource *resources = palloc0(sizeof(CanoResource) * Max(n, 1));
+	CanoJson	values;
+
+	cano_json_begin(&values);
+	for (int i = 0; i < n; i++)
+	{
+		JsonbContainer *part = getIthJsonbValueFromContainer(list, i)->val.binary.data;
+		char	   *health = get_string(part, "health");
+		JsonbValue	value;
+
+		resources[i].name = get_string(part, "name");
+		resources[i].has_setup = get_string(part, "setup") != NULL;
+		if (get(part, "value", &value))
+			resources[i].value = JsonbValueToJsonb(&value);
+		if (health != NULL)
+			resources[i].health = compile_function(compiler, health);
+		cano_json_value(&values, resources[i].name, resources[i].value);
+	}
+	if (n > 0)
+		definition->values = cano_json_end(&values);
+	definition->nresources = n;
+	definition->resources = resources;
+	compile_around(compiler, list);
+}
+
+/*
+ * What is called before the first state and after the end.
+ */
+static void
+compile_around(Compiler *compiler, JsonbContainer *list)
+{
+	CanoDefinition *definition = compiler->definition;
+	int			n = definition->nresources;
+	char	   *on_end = get_string(compiler->options, "on_end");
+	CanoAside  *before = palloc0(sizeof(CanoAside) * Max(n, 1));
+	CanoAside  *after = palloc0(sizeof(CanoAside) * (n + 1));
+
+	if (on_end != NULL)
+		compile_aside(compiler, "on_end", on_end, -1,
+					  &after[definition->nafter++]);
+	for (int i = 0; i < n; i++)
+	{
+		int			last = n - 1 - i;
+		char	   *setup = get_string(getIthJsonbValueFromContainer(list, i)->val.binary.data,
+									   "setup");
+		char	   *teardown = get_string(getIthJsonbValueFromContainer(list, last)->val.binary.data,
+										  "teardown");
+
+		if (setup != NULL)
+			compile_aside(compiler, definition->resources[i].name, setup, i,
+						  &before[definition->nbefore++]);
+		if (teardown != NULL)
+			compile_aside(compiler, definition->resources[last].name, teardown,
+						  last, &after[definition->nafter++]);
+	}
+	definition->before = before;
+	definition->after = after;
+}
+
+static void
+compile_aside(Compiler *compiler, const char *name, const char *function,
+			  int resource, CanoAside *aside)
+{
+	aside->state.name = name;
+	aside->state.kind = CANO_KIND_TASK;
+	aside->state.next = aside->state.on_timeout = aside->state.on_failure =
+		CANO_NO_STATE;
+	aside->state.calls = true;
+	aside->state.retry = compiler->retry;
+	aside->extra.run = compile_function(compiler, function);
+	TIMESTAMP_NOBEGIN(aside->extra.until);
+	aside->resource = resource;
+}
+
 static bool
 retries_by_default(CanoKind kind)
 {
 	return kind == CANO_KIND_TASK || kind == CANO_KIND_ROUTER ||
 		kind == CANO_KIND_SPLIT || kind == CANO_KIND_STEPPED ||
 		kind == CANO_KIND_BATCH || kind == CANO_KIND_EXTERNAL;
-}
-
-/*
- * Note the first thing that the engine does not run yet.
- */
-static void
-note_options(Compiler *compiler)
-{
-	static const char *const keys[] = {
-		"on_end", "resources"
-	};
-	CanoDefinition *definition = compiler->definition;
-	JsonbValue	value;
-
-	for (int i = 0; definition->not_yet == NULL && i < lengthof(keys); i++)
-		if (get(compiler->options, keys[i], &value))
-			definition->not_yet = psprintf("option \"%s\"", keys[i]);
 }
 
 static JsonbContainer *

@@ -19,6 +19,9 @@ typedef struct CanoCurrent
 	int			attempt;
 	const char *idempotency_key;	/* stable over attempts of one visit */
 	const Jsonb *data;
+	const struct CanoDefinition *definition;
+	const Jsonb *resources;		/* all of them, where they are no longer those
+								 * of the run; else NULL */
 	bool		shares;			/* its transaction has other runs in hand */
 } CanoCurrent;
 

@@ -44,6 +44,23 @@ typedef enum CanoLog
 	CANO_LOG_ALL
 } CanoLog;
 
+/* A value by name that the tasks of a run share. */
+typedef struct CanoResource
+{
+	const char *name;
+	Jsonb	   *value;			/* unless its setup returns one; NULL: none */
+	bool		has_setup;
+	const CanoFunctionName *health; /* NULL: none */
+} CanoResource;
+
+/* What is called before the first state or after the end. */
+typedef struct CanoAside
+{
+	CanoState	state;			/* what it is to the core: no successor */
+	CanoStateExtra extra;
+	int			resource;		/* which it sets up or tears down; -1: none */
+} CanoAside;
+
 typedef struct CanoDefinition
 {
 	int64		id;
@@ -57,7 +74,13 @@ typedef struct CanoDefinition
 	int64		timeout_ms;		/* of a run; 0 = none */
 	int64		compensation_ms;	/* of a rollback; 0 = no limit */
 	CanoLog		log;
-	const char *not_yet;		/* a feature this release cannot run, or NULL */
+	int			nresources;
+	const CanoResource *resources;
+	Jsonb	   *values;			/* theirs by name, without any setup; NULL: none */
+	int			nbefore;		/* called one by one: setups, in order */
+	const CanoAside *before;
+	int			nafter;			/* on_end, then teardowns, in reverse */
+	const CanoAside *after;
 } CanoDefinition;
 
 /*

@@ -677,6 +677,7 @@ read_elements(Parser *parser, const char *place, const CanoRule *rule,
 {
 	bool		branches = rule->type == CANO_TYPE_BRANCHES;
 	JsonbParseState *out = NULL;
+	List	   *names = NIL;
 	JsonbIterator *it;
 	JsonbValue	element;
 	int			i = 0;
@@ -693,6 +694,8 @@ read_elements(Parser *parser, const char *place, const CanoRule *rule,
 									  branches ? "branch" : "resource", i++),
 					 branches ? &cano_rules_branch : &cano_rules_resource,
 					 &element);
+		if (!branches)
+			names = cano_value_add_name(place, names, &element);
 		cano_push_jsonb(&out, WJB_ELEM, &element);
 	}
 	set_object(value, &out, WJB_END_ARRAY);

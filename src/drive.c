@@ -30,6 +30,7 @@
 #include "fault.h"
 #include "gate.h"
 #include "guc.h"
+#include "hook.h"
 #include "json.h"
 #include "pace.h"
 #include "shmem.h"
@@ -63,6 +64,7 @@ static void put_back(CanoDrive *drive, CanoRun *run);
 static bool must_stop(CanoDrive *drive, const CanoRun *run);
 static void record_attempt(CanoDrive *drive, CanoRun *run, const CanoStep *step);
 static bool follow(CanoDrive *drive, CanoRun *run, const CanoStep *step);
+static bool follow_after(CanoDrive *drive, CanoRun *run, const CanoStep *step);
 static bool follow_branch(CanoDrive *drive, CanoRun *lane, const CanoStep *step);
 static bool follow_undo(CanoDrive *drive, CanoRun *run, const CanoStep *step);
 static void wait(CanoDrive *drive, CanoRun *run, const CanoStep *step);
@@ -74,13 +76,14 @@ static TimestampTz own_time(const CanoDrive *drive, const CanoRun *run,
 static void end_run(CanoDrive *drive, CanoRun *run, const CanoStep *step);
 static void settle_end(CanoDrive *drive, CanoRun *run, const CanoRunEnd *end);
 static void log_end(const CanoRun *run, const Jsonb *error);
+static void log_given_up(const CanoRun *run, const CanoStep *step);
 static bool is_foreign(const CanoRun *run);
 
 void
 cano_drive(CanoDrive *drive, CanoRun *run)
 {
 	drive->settlement.now = cano_now();
-	if (look(drive, run) || run->ended)
+	if (look(drive, run) || (run->ended && run->duty != CANO_DUTY_AFTER))
 	{
 		drive->steps++;
 		return;
@@ -135,6 +138,8 @@ is_foreign(const CanoRun *run)
 static void
 load(CanoDrive *drive, CanoRun *run)
 {
+	if (run->duty == CANO_DUTY_AFTER)
+		run->definition_id = cano_hook_definition(run);
 	run->definition = cano_definition_get(run->definition_id);
 	MemoryContextSwitchTo(drive->context);
 	if (run->duty == CANO_DUTY_UNDO)
@@ -323,6 +328,11 @@ take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 	else if (cano_stop_asked_by_itself() && !cano_run_is_part(run))
 	{
 		/* It goes no further: the next claim finds the request. */
+		if (cano_run_aside(run) != NULL)
+		{
+			drive->stop = true;
+			return true;
+		}
 		cano_event_called_off(drive, run, step);
 		run->since = step->started_at;
 		put_back(drive, run);
@@ -508,6 +518,8 @@ follow(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 {
 	const CanoDecision *decision = &step->decision;
 
+	if (run->duty == CANO_DUTY_AFTER)
+		return follow_after(drive, run, step);
 	if (decision->keep)
 		run->data = step->data;
 	cano_event_step(drive, run, step);
@@ -532,6 +544,29 @@ follow(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 		return false;
 	}
 	return true;
+}
+
+/*
+ * The same for what is called after the end.  Nothing of it changes the run.
+ */
+static bool
+follow_after(CanoDrive *drive, CanoRun *run, const CanoStep *step)
+{
+	const CanoDecision *decision = &step->decision;
+
+	if (decision->fault != CANO_FAULT_NONE)
+		log_given_up(run, step);
+	if (decision->verb == CANO_END)
+	{
+		cano_settle_job_end(&drive->settlement, run);
+		return false;
+	}
+	if (decision->errors != run->errors)
+		cano_settle_part_end(&drive->settlement, run);
+	enter_state(drive, run, step);
+	if (decision->verb == CANO_WAIT)
+		wait(drive, run, step);
+	return decision->verb == CANO_GO;
 }
 
 /*
@@ -758,6 +793,7 @@ settle_end(CanoDrive *drive, CanoRun *run, const CanoRunEnd *end)
 	cano_event_ended(drive, run, end);
 	cano_settle_end(&drive->settlement, run, end);
 	cano_gate_leave(&drive->settlement, run);
+	cano_hook_settle(&drive->settlement, run, end);
 	if (run->parent != 0)
 		cano_settle_listener(&drive->settlement, run->parent);
 	cano_wake_waiters_at_commit(run->id);
@@ -769,6 +805,22 @@ log_end(const CanoRun *run, const Jsonb *error)
 	ereport(cano_log_level,
 			(errmsg("run " INT64_FORMAT " of workflow \"%s\" ended in state \"%s\": %s",
 					run->id, run->definition->workflow, run->state_name,
+					cano_json_get_text(error, "message")),
+			 errhidestmt(true), errhidecontext(true)));
+}
+
+/*
+ * Nothing else tells that it was not done.
+ */
+static void
+log_given_up(const CanoRun *run, const CanoStep *step)
+{
+	const Jsonb *error = cano_fault_end(run, step);
+
+	ereport(cano_log_level,
+			(errmsg("\"%s\" was not done after run " INT64_FORMAT " of workflow \"%s\" ended: %s",
+					cano_run_function(run)->name, run->id,
+					run->definition->workflow,
 					cano_json_get_text(error, "message")),
 			 errhidestmt(true), errhidecontext(true)));
 }

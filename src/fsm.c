@@ -19,6 +19,7 @@
 
 static CanoDecision answer(const CanoModel *model, const CanoPosition *position,
 						   const CanoEvent *event);
+static bool rolls_back(const CanoModel *model, const CanoDecision *decision);
 static void stop_here(const CanoPosition *position, const CanoEvent *event,
 					  CanoDecision *decision);
 static CanoDecision enter(const CanoModel *model, int target, int64_t delay_us);
@@ -59,10 +60,16 @@ cano_fsm_decide(const CanoModel *model, const CanoPosition *position,
 	decision.completed = model->states[position->state].undo != NULL &&
 		event->what == CANO_SAID_NEXT && decision.keep;
 	stop_here(position, event, &decision);
-	decision.rolls_back = model->compensates && decision.verb == CANO_END &&
-		decision.ending != CANO_COMPLETED &&
-		!(model->abandons && decision.fault == CANO_FAULT_OUT_OF_TIME);
+	decision.rolls_back = rolls_back(model, &decision);
 	return decision;
+}
+
+static bool
+rolls_back(const CanoModel *model, const CanoDecision *decision)
+{
+	return model->compensates && decision->verb == CANO_END &&
+		decision->ending != CANO_COMPLETED &&
+		!(model->abandons && decision->fault == CANO_FAULT_OUT_OF_TIME);
 }
 
 /*
@@ -254,6 +261,63 @@ cano_fsm_decide_part(const CanoState *part, const CanoPosition *position,
 	if (decision.verb != CANO_END)
 		decision.duty = CANO_DUTY_PART;
 	decision.dead = false;
+	return decision;
+}
+
+CanoDecision
+cano_fsm_decide_before(const CanoModel *model, const CanoState *call, int next,
+					   const CanoPosition *position, const CanoEvent *event)
+{
+	CanoDecision decision;
+
+	switch (event->what)
+	{
+		case CANO_SAID_NEXT:
+			if (next == CANO_NO_CALL && !position->resumed)
+				return enter(model, position->state, 0);
+			decision = stay(position, 0, 0);
+			decision.attempt = 1;
+			decision.errors = next == CANO_NO_CALL ? 0 : next;
+			decision.duty = next == CANO_NO_CALL ? CANO_DUTY_RESUME :
+				CANO_DUTY_PREPARE;
+			return decision;
+
+		case CANO_ATTEMPT_FAILED:
+			decision = failed(call, position, event);
+			break;
+
+		case CANO_SAID_FAILED:
+		case CANO_SAID_CANCELLED:
+		case CANO_CALLED_OFF:
+		case CANO_OUT_OF_TIME:
+		case CANO_CRASHED:
+			decision = cano_fsm_decide(model, position, event);
+			break;
+
+		default:
+			decision = refuse(position->state, CANO_FAULT_WRONG_OUTCOME);
+			break;
+	}
+	decision.errors = position->errors;
+	decision.duty = CANO_DUTY_PREPARE;
+	decision.rolls_back = rolls_back(model, &decision);
+	return decision;
+}
+
+CanoDecision
+cano_fsm_decide_after(const CanoState *call, int next,
+					  const CanoPosition *position, const CanoEvent *event)
+{
+	CanoDecision decision = cano_fsm_decide_part(call, position, event);
+
+	decision.duty = CANO_DUTY_AFTER;
+	decision.errors = position->errors;
+	if (decision.verb == CANO_END && next != CANO_NO_CALL)
+	{
+		decision.verb = CANO_GO;
+		decision.attempt = 1;
+		decision.errors = next;
+	}
 	return decision;
 }
 

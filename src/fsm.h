@@ -25,8 +25,10 @@ typedef enum CanoDuty
 	CANO_DUTY_CHILD = 'c',		/* its child has ended */
 	CANO_DUTY_RESUME = 'r',		/* enter the state again, after it had ended */
 	CANO_DUTY_UNDO = 'u',		/* undo what it has completed, latest first */
+	CANO_DUTY_PREPARE = 'p',	/* set a resource up, before the first state */
 
 	/* These move the run itself nowhere: */
+	CANO_DUTY_AFTER = 'a',		/* call what is called after its end */
 	CANO_DUTY_PART = 'b',		/* do a branch or an item of it */
 	CANO_DUTY_NOTICE = 'n',		/* look whether it waits for a signal that is
 								 * there */
@@ -82,6 +84,8 @@ typedef struct CanoPosition
 	int			state;
 	int			attempt;		/* 1-based */
 	int			errors;			/* poll: in a row, forgiven so far */
+	bool		resumed;		/* before: it goes on where it is, and does
+								 * not begin there */
 	int			max_attempts;	/* the run's own limit, 0 = the state's */
 	int			max_crashes;
 	double		random;			/* uniform in [-1, 1], for jitter */
@@ -144,7 +148,8 @@ typedef struct CanoDecision
 								 * waited for */
 	CanoDuty	duty;			/* GO, WAIT: what to do when due */
 	int			attempt;		/* GO, WAIT: the attempt that will be */
-	int			errors;			/* GO, WAIT: poll: forgiven by then */
+	int			errors;			/* GO, WAIT: poll: forgiven by then; before
+								 * and after: which call is next */
 	CanoWaiting waiting;		/* WAIT: for what; POLL also with GO */
 	bool		own_time;		/* WAIT: due when the state itself says */
 	int64_t		delay_us;		/* WAIT, unless own_time: due in so long */
@@ -180,6 +185,24 @@ typedef enum CanoRollback
 } CanoRollback;
 
 extern CanoRollback cano_fsm_rolled_back(int undone, int errors);
+
+/*
+ * The same for what is called before the first state, and after the end.
+ * Both are calls in a row, of which position->errors says which this is, and
+ * "next" which follows, or CANO_NO_CALL.  Before, a failure ends the run, and
+ * the first state is entered after the last call.  After, END means that
+ * there is no more to call; a fault says why this call was given up, and ends
+ * nothing.
+ */
+#define CANO_NO_CALL	(-1)
+
+extern CanoDecision cano_fsm_decide_before(const CanoModel *model,
+										   const CanoState *call, int next,
+										   const CanoPosition *position,
+										   const CanoEvent *event);
+extern CanoDecision cano_fsm_decide_after(const CanoState *call, int next,
+										  const CanoPosition *position,
+										  const CanoEvent *event);
 
 /* Index of the state of that name, or CANO_NO_STATE. */
 extern int	cano_fsm_state(const CanoModel *model, const char *name);

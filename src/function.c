@@ -475,6 +475,12 @@ check_return(CanoFunction *function, CanoUse use, Refusal *refusal)
 		refusal->reason = psprintf("returns %s", format_type_be(type));
 		refusal->hint = "A timer's function returns interval or timestamp with time zone.";
 	}
+	else if (use == CANO_USE_HEALTH && type != TEXTOID && type != BOOLOID &&
+			 type != JSONBOID && type != JSONOID && type != VOIDOID)
+	{
+		refusal->reason = psprintf("returns %s", format_type_be(type));
+		refusal->hint = "A health function returns text (healthy, degraded or unhealthy), boolean, jsonb with \"status\" and \"reason\", or void.";
+	}
 	else if (use == CANO_USE_LOAD && !returns_items(function))
 	{
 		refusal->reason = psprintf(function->returns_set ?
@@ -570,6 +576,10 @@ describe_parameter(CanoParameter *parameter, int ninputs, CanoUse use,
 	}
 	else if (parameter->name[0] == '\0' && use == CANO_USE_PROCESS)
 		parameter->source = CANO_FROM_ITEM;
+	else if (use == CANO_USE_HEALTH)
+		parameter->source = ninputs == 1 && (parameter->name[0] == '\0' ||
+											 parameter->type == JSONBOID) ?
+			CANO_FROM_ITEM : CANO_FROM_KEY;
 	else if (parameter->name[0] == '\0' && use == CANO_USE_FINISH)
 		parameter->source = CANO_FROM_OUTPUTS;
 	else if (parameter->name[0] == '\0' ||
@@ -595,6 +605,15 @@ describe_parameter(CanoParameter *parameter, int ninputs, CanoUse use,
 								   format_type_be(parameter->type),
 								   format_type_be(parameter->source_type));
 		refusal->hint = "Declare it with that type, or rename the parameter.";
+		return false;
+	}
+	if (use == CANO_USE_HEALTH && parameter->source == CANO_FROM_KEY &&
+		!parameter->has_default && strcmp(parameter->name, "name") != 0 &&
+		strcmp(parameter->name, "value") != 0)
+	{
+		refusal->reason = psprintf("has a parameter \"%s\", which is not given to a health function",
+								   parameter->name);
+		refusal->hint = "It is given the resource's name and value, under these names.";
 		return false;
 	}
 	if ((parameter->source == CANO_FROM_DATA ||

@@ -23,6 +23,7 @@ typedef enum CanoUse
 	CANO_USE_FINISH,			/* a single unnamed parameter is the outputs */
 	CANO_USE_COMPENSATE,		/* keys of output come before those of data */
 	CANO_USE_ON_END,			/* status, result, error, final_state too */
+	CANO_USE_HEALTH,			/* called by whoever asks, for no run */
 	CANO_USE_OBSERVE			/* columns of cano.events, nothing reserved */
 } CanoUse;
 

@@ -150,12 +150,6 @@ choose_version(const CanoEndedRun *ended, int version, bool force)
 				 errmsg("run " INT64_FORMAT " of workflow \"%s\" is of version %d, not %d",
 						ended->id, own->workflow, own->version, version),
 				 errhint("With force => true it goes on with that version, and stays with it.")));
-	if (chosen->not_yet != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("workflow \"%s\" cannot be run by this release of cano",
-						chosen->workflow),
-				 errdetail("It uses %s.", chosen->not_yet)));
 	return chosen;
 }
 

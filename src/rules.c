@@ -222,7 +222,7 @@ static const CanoRule resource_rules[] = {
 	{"value", CANO_TYPE_ANY},
 	FUNCTION("setup", 0, CANO_USE_TASK),
 	FUNCTION("teardown", 0, CANO_USE_TASK),
-	FUNCTION("health", 0, CANO_USE_TASK),
+	FUNCTION("health", 0, CANO_USE_HEALTH),
 	END
 };
 

@@ -22,6 +22,7 @@
 #include "debug.h"
 #include "external.h"
 #include "guc.h"
+#include "hook.h"
 #include "json.h"
 #include "limiter.h"
 #include "recorder.h"
@@ -121,12 +122,13 @@ must_end(const CanoRun *run, CanoStep *step)
 }
 
 /*
- * What must not be interrupted: what would have to be undone, and the undoing.
+ * What must not be interrupted: what would have to be undone, the undoing, and
+ * what is called after the end.
  */
 static bool
 is_sheltered(const CanoRun *run)
 {
-	return run->duty == CANO_DUTY_UNDO ||
+	return run->duty == CANO_DUTY_UNDO || run->duty == CANO_DUTY_AFTER ||
 		(run->branch == CANO_NO_BRANCH && cano_run_state(run)->undo != NULL);
 }
 
@@ -280,6 +282,8 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		.attempt = run->attempt,
 		.idempotency_key = idempotency_key(run),
 		.data = task_data(run),
+		.definition = run->definition,
+		.resources = cano_hook_resources(run),
 		.shares = run->shares
 	};
 	CanoBracket bracket;
@@ -314,6 +318,9 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		decide(run, step->said.what, step);
 		if (step->decision.keep && step->decision.fault != CANO_FAULT_JOIN)
 			take_output(run, step);
+		if (run->duty == CANO_DUTY_PREPARE &&
+			step->said.what == CANO_SAID_NEXT)
+			cano_hook_set_up(run, step->said.output);
 		CANO_POINT("step-decided");
 		step->separate = holding && cano_bracket_waited(&bracket);
 		stopped = cano_slot_end();
@@ -406,6 +413,7 @@ static void
 call_function(const CanoRun *run, CanoStep *step)
 {
 	CanoUse		use = use_of(run);
+	CanoFunction *function = cano_function_get(cano_run_function(run), use);
 	const CanoCurrent *current = cano_context_get();
 	CanoBinding binding = {
 		.workflow = run->definition->workflow,
@@ -424,8 +432,10 @@ call_function(const CanoRun *run, CanoStep *step)
 		.signal = run->signal
 	};
 
-	cano_call(cano_function_get(cano_run_function(run), use), use, &binding,
-			  step->started_at, CurrentMemoryContext, &step->said);
+	if (run->definition->nresources > 0 || run->duty == CANO_DUTY_AFTER)
+		cano_hook_bind(run, function, &binding);
+	cano_call(function, use, &binding, step->started_at, CurrentMemoryContext,
+			  &step->said);
 }
 
 /*
@@ -434,6 +444,8 @@ call_function(const CanoRun *run, CanoStep *step)
 static char *
 idempotency_key(const CanoRun *run)
 {
+	if (cano_run_aside(run) != NULL)
+		return cano_hook_idempotency_key(run);
 	if (run->duty == CANO_DUTY_UNDO)
 		return psprintf(INT64_FORMAT ":" INT64_FORMAT ":%s:undo",
 						run->id, run->sequence, run->state_name);
@@ -555,7 +567,9 @@ decide(const CanoRun *run, CanoHappened what, CanoStep *step)
 		event.category = step->error->category;
 		event.sqlstate = step->error->sqlstate;
 	}
-	if (!cano_run_is_part(run))
+	if (cano_run_aside(run) != NULL)
+		step->decision = cano_hook_decide(run, &position, &event);
+	else if (!cano_run_is_part(run))
 		step->decision = cano_fsm_decide(&run->definition->model, &position,
 										 &event);
 	else
@@ -579,8 +593,8 @@ take_output(const CanoRun *run, CanoStep *step)
 	const char *key = run->definition->extra[run->state].output_key;
 	Jsonb	   *output = step->said.output;
 
-	/* A branch's is for the join, a compensation's for nobody. */
-	if (output == NULL || cano_run_is_part(run))
+	/* A branch's is for the join, a setup's for its resource. */
+	if (output == NULL || cano_run_is_part(run) || cano_run_aside(run) != NULL)
 		return;
 	if (key == NULL && !JB_ROOT_IS_OBJECT(output))
 		key = run->state_name;
@@ -660,6 +674,8 @@ use_of(const CanoRun *run)
 		return CANO_USE_FINISH;
 	if (run->duty == CANO_DUTY_UNDO)
 		return CANO_USE_COMPENSATE;
+	if (run->duty == CANO_DUTY_AFTER && cano_run_aside(run)->resource < 0)
+		return CANO_USE_ON_END;
 	switch (cano_run_state(run)->kind)
 	{
 		case CANO_KIND_ROUTER:

@@ -57,8 +57,10 @@ typedef struct CanoRun
 	TimestampTz started_at;		/* DT_NOBEGIN: no task was called yet */
 	TimestampTz since;			/* poll: of this attempt's first ask; held back
 								 * by a limiter: its turn */
-	int32		errors;			/* poll: in a row, forgiven so far */
-	Jsonb	   *cursor;			/* stepped: of its next step, or NULL */
+	int32		errors;			/* poll: in a row, forgiven so far; before and
+								 * after: which call is next */
+	Jsonb	   *cursor;			/* stepped: of its next step, or NULL; after:
+								 * how the run ended */
 	Jsonb	   *signal;			/* the latest received, or NULL */
 	CanoFan    *fan;			/* a branch's, or the one it holds, or NULL */
 	int			branch;			/* which of them, or CANO_NO_BRANCH */
@@ -145,15 +147,29 @@ typedef struct CanoAttempt
 	const struct CanoError *error;
 } CanoAttempt;
 
+/* What the job calls before the first state or after the end, or NULL. */
+static inline const CanoAside *
+cano_run_aside(const CanoRun *run)
+{
+	if (run->duty == CANO_DUTY_PREPARE)
+		return &run->definition->before[run->errors];
+	if (run->duty == CANO_DUTY_AFTER)
+		return &run->definition->after[run->errors];
+	return NULL;
+}
+
 /*
- * The run's state as it concerns the job at hand: itself, a part of it, or
- * what undoes it.
+ * The run's state as it concerns the job at hand: itself, a part of it, what
+ * undoes it, or what is called before or after.
  */
 static inline const CanoState *
 cano_run_state(const CanoRun *run)
 {
 	const CanoState *state = &run->definition->model.states[run->state];
+	const CanoAside *aside = cano_run_aside(run);
 
+	if (aside != NULL)
+		return &aside->state;
 	if (run->duty == CANO_DUTY_UNDO)
 		return state->undo;
 	if (run->branch == CANO_NO_BRANCH)
@@ -165,7 +181,10 @@ static inline const CanoStateExtra *
 cano_run_extra(const CanoRun *run)
 {
 	const CanoStateExtra *extra = &run->definition->extra[run->state];
+	const CanoAside *aside = cano_run_aside(run);
 
+	if (aside != NULL)
+		return &aside->extra;
 	if (run->duty == CANO_DUTY_UNDO)
 		return extra->undo;
 	if (run->branch == CANO_NO_BRANCH)
@@ -178,14 +197,16 @@ cano_run_extra(const CanoRun *run)
 static inline bool
 cano_run_is_part(const CanoRun *run)
 {
-	return run->branch != CANO_NO_BRANCH || run->duty == CANO_DUTY_UNDO;
+	return run->branch != CANO_NO_BRANCH || run->duty == CANO_DUTY_UNDO ||
+		run->duty == CANO_DUTY_AFTER;
 }
 
 /* When the workflow's timeout is over for it, or DT_NOEND. */
 static inline TimestampTz
 cano_run_deadline(const CanoRun *run)
 {
-	return run->definition->timeout_ms == 0 ? DT_NOEND :
+	return run->definition->timeout_ms == 0 ||
+		run->duty == CANO_DUTY_AFTER ? DT_NOEND :
 		TimestampTzPlusMilliseconds(run->began_at, run->definition->timeout_ms);
 }
 
@@ -259,8 +280,8 @@ extern void cano_settle_end(CanoSettlement *settlement, const CanoRun *run,
 							const CanoRunEnd *end);
 
 /*
- * The lane's branch, or the drain's compensation, has ended, whatever it did to
- * the server before.
+ * The lane's branch, the drain's compensation or the call after the end has
+ * ended, whatever it did to the server before.
  */
 extern void cano_settle_part_end(CanoSettlement *settlement, CanoRun *run);
 

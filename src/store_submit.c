@@ -4,6 +4,8 @@
  *	  The rows that a run begins with: itself, its first checkpoint, its job,
  *	  and its deadline.
  *
+ * A run that has resources to set up enters its first state after that.
+ *
  * The deadline is a timer that says no more than that the run's time is over.
  * A run has one at most, so its id is the run's, negative: whoever ends the
  * run finds it, and no other job can have it.
@@ -29,7 +31,7 @@ enum
 	P_IDS, P_INPUTS, P_DEFINITION, P_ORIGIN, P_OWNER, P_OWNER_NAME, P_PRIORITY,
 	P_MAX_ATTEMPTS, P_RUN_AT, P_NOW, P_KEY, P_TAGS, P_HEADERS, P_STATE, P_TASK,
 	P_VERSION, P_LEAVES_ROW, P_DUE_AT, P_LATER, P_PARENT, P_DEPTH, P_DEADLINE,
-	P_COUNT
+	P_DUTY, P_COUNT
 };
 
 static CanoStatement take_key = {
@@ -62,12 +64,12 @@ static CanoStatement insert = {
 	"), job AS ("
 	"	INSERT INTO cano._job (owner, priority, id, run, duty, state,"
 	"		attempt, sequence, errors)"
-	"	SELECT $5, $7, n.id, n.id, 'e', $14, 1,"
+	"	SELECT $5, $7, n.id, n.id, $23, $14, 1,"
 	"		CASE WHEN $17 THEN 0 ELSE -1 END, 0 FROM new n WHERE NOT $19"
 	")"
 	" INSERT INTO cano._timer (owner, priority, id, run, duty, state,"
 	"	attempt, sequence, errors, due_at, waiting)"
-	" SELECT $5, $7, n.id, n.id, 'e', $14, 1,"
+	" SELECT $5, $7, n.id, n.id, $23, $14, 1,"
 	"	CASE WHEN $17 THEN 0 ELSE -1 END, 0, $18, 's' FROM new n WHERE $19"
 	" UNION ALL"
 	" SELECT $5, $7, -n.id, n.id, 'd', '', 0, 0, 0, $22, 'd'"
@@ -75,7 +77,7 @@ static CanoStatement insert = {
 	P_COUNT, {INT8ARRAYOID, JSONBARRAYOID, INT8OID, INT8OID, OIDOID, NAMEOID,
 		INT4OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID,
 		JSONBOID, TEXTOID, TEXTOID, INT4OID, BOOLOID, TIMESTAMPTZOID, BOOLOID,
-	INT8OID, INT4OID, TIMESTAMPTZOID}
+	INT8OID, INT4OID, TIMESTAMPTZOID, CHAROID}
 };
 
 static void insert_runs(const CanoSubmission *submission, int n, Datum *ids,
@@ -148,6 +150,7 @@ insert_runs(const CanoSubmission *submission, int n, Datum *ids, Datum *inputs)
 	const CanoDefinition *definition = submission->definition;
 	const CanoState *start = &definition->model.states[definition->model.start];
 	const CanoFunctionName *task = definition->extra[definition->model.start].run;
+	bool		prepares = definition->nbefore > 0;
 	Datum		values[P_COUNT];
 	char		nulls[P_COUNT];
 
@@ -183,7 +186,9 @@ insert_runs(const CanoSubmission *submission, int n, Datum *ids, Datum *inputs)
 	if (task == NULL)
 		nulls[P_TASK] = 'n';
 	values[P_VERSION] = Int32GetDatum(definition->version);
-	values[P_LEAVES_ROW] = BoolGetDatum(cano_fsm_leaves_row(start));
+	values[P_LEAVES_ROW] = BoolGetDatum(cano_fsm_leaves_row(start) && !prepares);
+	values[P_DUTY] = CharGetDatum((char) (prepares ? CANO_DUTY_PREPARE :
+										  CANO_DUTY_ENTER));
 	values[P_DUE_AT] = TimestampTzGetDatum(submission->due_at);
 	values[P_LATER] = BoolGetDatum(submission->due_at > submission->now);
 	values[P_PARENT] = Int64GetDatum(submission->parent);

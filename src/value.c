@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
@@ -303,4 +304,25 @@ cano_value_refuse_type(const char *place, const char *key,
 			 errdetail("The value is of JSON type %s.",
 					   JsonbTypeName(value))));
 	pg_unreachable();
+}
+
+/*
+ * Resources are found by their names.
+ */
+List *
+cano_value_add_name(const char *place, List *names, const JsonbValue *resource)
+{
+	JsonbValue	value;
+	char	   *name;
+	ListCell   *cell;
+
+	(void) getKeyJsonValueFromContainer(resource->val.binary.data, "name", 4,
+										&value);
+	name = cano_value_string(&value);
+	CHECK_FOR_INTERRUPTS();
+	foreach(cell, names)
+		if (strcmp(lfirst(cell), name) == 0)
+			cano_value_refuse("Every resource needs a name of its own.", place,
+							  "there are two resources \"%s\"", name);
+	return lappend(names, name);
 }

@@ -11,6 +11,7 @@
 #ifndef CANO_VALUE_H
 #define CANO_VALUE_H
 
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 #include "compat.h"
@@ -41,6 +42,10 @@ extern bool cano_value_is_object(const JsonbValue *value);
 extern bool cano_value_is_array(const JsonbValue *value);
 extern char *cano_value_string(const JsonbValue *value);
 extern void cano_value_set_string(JsonbValue *value, const char *string);
+
+/* Add the name of a checked resource to those before it, or refuse it. */
+extern List *cano_value_add_name(const char *place, List *names,
+								 const JsonbValue *resource);
 
 /* "hint" may be NULL. */
 pg_noreturn extern void cano_value_refuse(const char *hint, const char *place,

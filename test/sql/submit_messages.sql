@@ -44,10 +44,6 @@ ROLLBACK TO s;
 SELECT newly_submitted FROM cano.submit_info('submit messages', '{"a": 1}', key => 'taken');
 ROLLBACK;
 
--- What this release does not run yet
-SELECT cano.define('submit messages later', cano.task('a', 'submit_messages.rest', next => 'end'), cano.exit('end'), cano.options(on_end => 'submit_messages.rest'));
-SELECT cano.submit('submit messages later');
-
 SELECT count(*) FROM cano.runs WHERE workflow LIKE 'submit messages%';
 SET client_min_messages = warning;
 DROP SCHEMA submit_messages CASCADE;
