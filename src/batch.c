@@ -35,6 +35,7 @@
 #include "fan.h"
 #include "gate.h"
 #include "guc.h"
+#include "hook.h"
 #include "recorder.h"
 #include "shmem.h"
 #include "store.h"
@@ -250,6 +251,7 @@ claim_family(CanoBatch *batch, TimestampTz now, int limit,
 
 	(void) cano_lane_hint(batch->owner);
 	cano_store_family(batch->only_run, batch_context, &family);
+	cano_hook_left(&family.jobs);
 	due = cano_place_min(cano_store_promote(batch->owner, now, &family),
 						 cano_store_deliver(&family));
 	if (published(batch, due))

@@ -16,7 +16,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 #include "hook.h"
@@ -28,9 +31,15 @@
 static Jsonb *facts(const CanoRun *run, const CanoRunEnd *end, int nset_up,
 					const Jsonb *values);
 static Jsonb *current_values(const CanoRun *run, bool take, int *nset_up);
+static void remember(int64 job);
 static int	next_after(const CanoDefinition *definition, int call, int nset_up);
 static Jsonb *fact(const CanoRun *run, const char *key);
 static int64 fact_int(const CanoRun *run, const char *key);
+
+/* What this session has left for what follows an end; in TopMemoryContext. */
+static bool remembering = false;
+static Datum *left = NULL;
+static int	nleft = 0;
 
 static const char *const statuses[] = {
 	[CANO_COMPLETED] = "completed",
@@ -65,9 +74,40 @@ cano_hook_settle(CanoSettlement *settlement, const CanoRun *run,
 	after.fan = NULL;
 	after.branch = CANO_NO_BRANCH;
 	cano_settle_job(settlement, &after);
+	if (remembering)
+		remember(after.job);
 	place.priority = after.priority;
 	place.id = after.job;
 	cano_wake_at_commit(settlement->owner, settlement->now, place);
+}
+
+void
+cano_hook_remember(bool on)
+{
+	remembering = on;
+	nleft = 0;
+}
+
+/*
+ * The transaction may fail, so the job may not be there.
+ */
+static void
+remember(int64 job)
+{
+	if (left == NULL)
+		left = MemoryContextAlloc(TopMemoryContext, sizeof(Datum));
+	else if ((nleft & (nleft - 1)) == 0)
+		left = repalloc(left, sizeof(Datum) * Max(2 * nleft, 1));
+	left[nleft++] = Int64GetDatum(job);
+}
+
+bool
+cano_hook_left(ArrayType **jobs)
+{
+	if (nleft > 0 && jobs != NULL)
+		*jobs = construct_array(left, nleft, INT8OID, sizeof(int64),
+								FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	return nleft > 0;
 }
 
 static Jsonb *

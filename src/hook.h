@@ -20,6 +20,16 @@ extern void cano_hook_settle(CanoSettlement *settlement, const CanoRun *run,
 							 const CanoRunEnd *end);
 
 /*
+ * A session that drives one run to its end does what is to be called after it,
+ * too: from now on the jobs that are left for that are remembered, or no
+ * longer.
+ */
+extern void cano_hook_remember(bool on);
+
+/* Are there any?  Their ids, where there are. */
+extern bool cano_hook_left(ArrayType **jobs);
+
+/*
  * The definition that the run had when it ended.  It may have another one by
  * now.
  */

@@ -23,6 +23,7 @@
 #include "debug.h"
 #include "error.h"
 #include "function.h"
+#include "hook.h"
 #include "json.h"
 #include "lookup.h"
 #include "shmem.h"
@@ -94,10 +95,12 @@ cano_orchestrate(PG_FUNCTION_ARGS)
 	{
 		run = DatumGetInt64(cano_submit(submit));
 		SPI_commit();
+		cano_hook_remember(true);
 		result = work_until_ended(run);
 	}
 	PG_FINALLY();
 	{
+		cano_hook_remember(false);
 		stop_being_worker();
 	}
 	PG_END_TRY();
@@ -160,7 +163,8 @@ work_until_idle(int max_steps, TimestampTz until)
 
 /*
  * Work for one run until it has ended; what another worker holds, or what is
- * not due yet, is waited for.
+ * not due yet, is waited for.  What is called after the end is done, too,
+ * unless another worker holds it.
  */
 static Jsonb *
 work_until_ended(int64 run)
@@ -171,16 +175,18 @@ work_until_ended(int64 run)
 	for (;;)
 	{
 		long		sleep_ms = LOOK_AGAIN_MS;
+		bool		ended;
 
 		cano_waiter_prepare(run);
 		SPI_commit();
 		cano_batch_run(run, 0, &result);
 		if (!cano_lookup_run(run, &lookup))
 			cano_lookup_not_found(run);
-		if (strcmp(lookup.status, "completed") == 0)
+		ended = lookup.error != NULL ||
+			strcmp(lookup.status, "completed") == 0;
+		if (ended && (!cano_hook_left(NULL) ||
+					  (result.idle && result.next_due == DT_NOEND)))
 			break;
-		if (lookup.error != NULL)
-			cano_lookup_raise(&lookup);
 		SPI_commit();
 		if (!result.idle)
 			continue;
@@ -190,5 +196,7 @@ work_until_ended(int64 run)
 		cano_waiter_wait(run, sleep_ms);
 	}
 	cano_waiter_done();
+	if (lookup.error != NULL)
+		cano_lookup_raise(&lookup);
 	return lookup.data;
 }

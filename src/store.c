@@ -53,8 +53,7 @@ static int	add_job(CanoSettlement *settlement, CanoRows *rows, CanoRun *run,
 
 static CanoStatement family_of = {
 	"WITH RECURSIVE family (id, priority) AS ("
-	"	SELECT r.id, r.priority FROM cano._run r"
-	"	WHERE r.id = $1 AND r.status = 'active'"
+	"	SELECT r.id, r.priority FROM cano._run r WHERE r.id = $1"
 	"	UNION ALL"
 	"	SELECT r.id, r.priority FROM cano._run r JOIN family f ON r.parent = f.id"
 	"	WHERE r.status = 'active')"
@@ -82,8 +81,8 @@ static CanoStatement promote = {
 };
 
 static CanoStatement promote_family = {
-	PROMOTE(" AND s.run = ANY ($3)"),
-	3, {OIDOID, TIMESTAMPTZOID, INT8ARRAYOID}
+	PROMOTE(" AND (s.run = ANY ($3) OR s.id = ANY ($4))"),
+	4, {OIDOID, TIMESTAMPTZOID, INT8ARRAYOID, INT8ARRAYOID}
 };
 
 #define CLAIM(condition) \
@@ -128,8 +127,9 @@ static CanoStatement claim_family = {
 		  "	UNION ALL SELECT w.timer FROM cano._work w WHERE w.run = ANY ($3)"
 		  "	UNION ALL SELECT p.job FROM cano._fan n"
 		  "		JOIN cano._branch p ON p.fan = n.id AND p.status = 'b'"
-		  "		WHERE n.run = ANY ($3)))"),
-	4, {OIDOID, INT4OID, INT8ARRAYOID, INT4OID}
+		  "		WHERE n.run = ANY ($3)"
+		  "	UNION ALL SELECT unnest($5)))"),
+	5, {OIDOID, INT4OID, INT8ARRAYOID, INT4OID, INT8ARRAYOID}
 };
 
 static CanoStatement more_due = {
@@ -148,8 +148,8 @@ static CanoStatement next_due = {
 };
 
 static CanoStatement next_due_family = {
-	NEXT_DUE(" AND t.run = ANY ($3)"),
-	3, {OIDOID, TIMESTAMPTZOID, INT8ARRAYOID}
+	NEXT_DUE(" AND (t.run = ANY ($3) OR t.id = ANY ($4))"),
+	4, {OIDOID, TIMESTAMPTZOID, INT8ARRAYOID, INT8ARRAYOID}
 };
 
 static CanoStatement insert_checkpoints = {
@@ -250,6 +250,7 @@ cano_store_family(int64 run, MemoryContext context, CanoFamily *family)
 	context = MemoryContextSwitchTo(context);
 	family->runs = isnull ? construct_empty_array(INT8OID) :
 		DatumGetArrayTypePCopy(runs);
+	family->jobs = construct_empty_array(INT8OID);
 	MemoryContextSwitchTo(context);
 }
 
@@ -259,7 +260,8 @@ cano_store_promote(Oid owner, TimestampTz now, const CanoFamily *family)
 	Datum		values[] = {
 		ObjectIdGetDatum(owner),
 		TimestampTzGetDatum(now),
-		family ? PointerGetDatum(family->runs) : (Datum) 0
+		family ? PointerGetDatum(family->runs) : (Datum) 0,
+		family ? PointerGetDatum(family->jobs) : (Datum) 0
 	};
 
 	return cano_store_place(cano_statement_run(family ? &promote_family :
@@ -304,7 +306,8 @@ cano_store_claim_family(CanoSettlement *settlement, const CanoFamily *family,
 		ObjectIdGetDatum(settlement->owner),
 		Int32GetDatum(limit),
 		PointerGetDatum(family->runs),
-		Int32GetDatum(family->priority)
+		Int32GetDatum(family->priority),
+		PointerGetDatum(family->jobs)
 	};
 
 	return load_runs(settlement,
@@ -393,7 +396,8 @@ cano_store_next_due(Oid owner, TimestampTz now, const CanoFamily *family)
 	Datum		values[] = {
 		ObjectIdGetDatum(owner),
 		TimestampTzGetDatum(now),
-		family ? PointerGetDatum(family->runs) : (Datum) 0
+		family ? PointerGetDatum(family->runs) : (Datum) 0,
+		family ? PointerGetDatum(family->jobs) : (Datum) 0
 	};
 
 	(void) cano_statement_run(family ? &next_due_family : &next_due, values,

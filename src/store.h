@@ -224,6 +224,7 @@ typedef struct CanoFamily
 {
 	int32		priority;		/* of all of them */
 	ArrayType  *runs;
+	ArrayType  *jobs;			/* what these are not led to; none at first */
 } CanoFamily;
 
 extern void cano_store_family(int64 run, MemoryContext context,
