@@ -31,7 +31,6 @@
 #include "gate.h"
 #include "guc.h"
 #include "hook.h"
-#include "json.h"
 #include "pace.h"
 #include "shmem.h"
 #include "step.h"
@@ -75,8 +74,6 @@ static TimestampTz own_time(const CanoDrive *drive, const CanoRun *run,
 							const CanoStep *step);
 static void end_run(CanoDrive *drive, CanoRun *run, const CanoStep *step);
 static void settle_end(CanoDrive *drive, CanoRun *run, const CanoRunEnd *end);
-static void log_end(const CanoRun *run, const Jsonb *error);
-static void log_given_up(const CanoRun *run, const CanoStep *step);
 static bool is_foreign(const CanoRun *run);
 
 void
@@ -555,7 +552,7 @@ follow_after(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 	const CanoDecision *decision = &step->decision;
 
 	if (decision->fault != CANO_FAULT_NONE)
-		log_given_up(run, step);
+		cano_fault_log_given_up(run, step);
 	if (decision->verb == CANO_END)
 	{
 		cano_settle_job_end(&drive->settlement, run);
@@ -711,9 +708,10 @@ enter_state(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 	run->errors = decision->errors;
 	run->state = decision->state;
 	run->state_name = run->definition->model.states[decision->state].name;
+	if (run->duty != CANO_DUTY_PREPARE)
+		run->fan = NULL;
 	run->duty = decision->duty;
 	run->attempt = decision->attempt;
-	run->fan = NULL;
 }
 
 static TimestampTz
@@ -789,7 +787,7 @@ static void
 settle_end(CanoDrive *drive, CanoRun *run, const CanoRunEnd *end)
 {
 	if (end->error != NULL)
-		log_end(run, end->error);
+		cano_fault_log_end(run, end->error);
 	cano_event_ended(drive, run, end);
 	cano_settle_end(&drive->settlement, run, end);
 	cano_gate_leave(&drive->settlement, run);
@@ -797,32 +795,6 @@ settle_end(CanoDrive *drive, CanoRun *run, const CanoRunEnd *end)
 	if (run->parent != 0)
 		cano_settle_listener(&drive->settlement, run->parent);
 	cano_wake_waiters_at_commit(run->id);
-}
-
-static void
-log_end(const CanoRun *run, const Jsonb *error)
-{
-	ereport(cano_log_level,
-			(errmsg("run " INT64_FORMAT " of workflow \"%s\" ended in state \"%s\": %s",
-					run->id, run->definition->workflow, run->state_name,
-					cano_json_get_text(error, "message")),
-			 errhidestmt(true), errhidecontext(true)));
-}
-
-/*
- * Nothing else tells that it was not done.
- */
-static void
-log_given_up(const CanoRun *run, const CanoStep *step)
-{
-	const Jsonb *error = cano_fault_end(run, step);
-
-	ereport(cano_log_level,
-			(errmsg("\"%s\" was not done after run " INT64_FORMAT " of workflow \"%s\" ended: %s",
-					cano_run_function(run)->name, run->id,
-					run->definition->workflow,
-					cano_json_get_text(error, "message")),
-			 errhidestmt(true), errhidecontext(true)));
 }
 
 double

@@ -11,6 +11,7 @@
 
 #include "error.h"
 #include "fault.h"
+#include "guc.h"
 #include "json.h"
 #include "rules.h"
 
@@ -145,6 +146,28 @@ cano_fault_end(const CanoRun *run, const CanoStep *step)
 	}
 	error.category = decision->category;
 	return cano_error_jsonb(&error, state, task, run->attempt);
+}
+
+void
+cano_fault_log_end(const CanoRun *run, const Jsonb *error)
+{
+	ereport(cano_log_level,
+			(errmsg("run " INT64_FORMAT " of workflow \"%s\" ended in state \"%s\": %s",
+					run->id, run->definition->workflow, run->state_name,
+					cano_json_get_text(error, "message")),
+			 errhidestmt(true), errhidecontext(true)));
+}
+
+void
+cano_fault_log_given_up(const CanoRun *run, const CanoStep *step)
+{
+	const Jsonb *error = cano_fault_end(run, step);
+
+	ereport(cano_log_level,
+			(errmsg("\"%s\" was not done after run " INT64_FORMAT " of workflow \"%s\" ended: %s",
+					task_name(run), run->id, run->definition->workflow,
+					cano_json_get_text(error, "message")),
+			 errhidestmt(true), errhidecontext(true)));
 }
 
 /*

@@ -20,4 +20,10 @@ extern const CanoError *cano_fault_attempt(const CanoRun *run,
  */
 extern Jsonb *cano_fault_end(const CanoRun *run, const CanoStep *step);
 
+/* Say in the server's log that a run has ended with an error. */
+extern void cano_fault_log_end(const CanoRun *run, const Jsonb *error);
+
+/* The same of a call after its end that was given up: nothing else tells. */
+extern void cano_fault_log_given_up(const CanoRun *run, const CanoStep *step);
+
 #endif							/* CANO_FAULT_H */

@@ -201,7 +201,8 @@ cano_store_resume(const CanoEndedRun *ended, const CanoResumption *to,
 		run_lead_to_job(ended, job);
 	place->priority = ended->priority;
 	place->id = job;
-	add_job(ended, *place, CANO_DUTY_RESUME, state->name, 1,
+	add_job(ended, *place, definition->nbefore > 0 ? CANO_DUTY_PREPARE :
+			CANO_DUTY_RESUME, state->name, 1,
 			ended->sequence + (leaves_row ? 1 : 0),
 			to->same_visit && state->kind == CANO_KIND_STEPPED ?
 			ended->cursor : NULL, to->data, to->keep_results ? ended->fan : 0);
