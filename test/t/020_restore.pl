@@ -15,6 +15,9 @@ my $original = new_server('original');
 use_database($original, 'postgres');
 $original->safe_psql('postgres', "ALTER SYSTEM SET cano.enabled = off");
 $original->reload;
+$original->safe_psql('postgres', q{SELECT cano.define('ended', cano.exit('done'), cano.options(on_end => 'note'))});
+my $ended = submit($original, q{'ended'});
+$original->safe_psql('postgres', 'CALL cano.work(max_steps => 1)', extra_params => [ '-U', 'worker' ]);
 my $queued = submit($original, q{'three', key => 'k'});
 my $later = submit($original, q{'three', run_at => clock_timestamp() + '1 second'});
 my $dump = "$PostgreSQL::Test::Utils::tmp_check/dump.sql";
@@ -40,6 +43,8 @@ is($copy->safe_psql('restored', 'SELECT cano.adopt()'),
 	'2', 'until it is adopted');
 is_story($copy, $queued, 'then it goes on', undef, 'restored');
 is_story($copy, $later, 'also what was to come later', undef, 'restored');
+ok( $copy->poll_query_until('restored', "SELECT EXISTS (SELECT FROM ledger WHERE run = $ended)"),
+	'and what was to be called after the end of another');
 is($copy->safe_psql('restored', 'SELECT cano.adopt()'), '0', 'once');
 isnt(
 	submit($copy, q{'three', key => 'k'}, database => 'restored'),
