@@ -14,7 +14,7 @@
 #ifndef CANO_EVENT_H
 #define CANO_EVENT_H
 
-#include "drive.h"
+#include "drive_step.h"
 #include "step.h"
 
 /* At the beginning of a batch, when its role is known. */

@@ -31,6 +31,7 @@
 /* How many free numbers to look at before giving up. */
 #define MAX_LOOKS		64
 
+static bool begins(const CanoRun *run);
 static bool take_number(const CanoDefinition *definition, int64 run);
 static LOCKTAG tag_of(const char *workflow, int number, int class);
 static int	compare_gates(const void *a, const void *b);
@@ -43,9 +44,8 @@ cano_gate_enter(CanoSettlement *settlement, CanoRun *run)
 	CanoWindow	window;
 	bool		inside;
 
-	if (definition->concurrency == 0 ||
-		(run->started_at != DT_NOBEGIN && run->duty != CANO_DUTY_RESUME) ||
-		run->stop || settlement->now >= cano_run_deadline(run))
+	if (definition->concurrency == 0 || !begins(run) || run->stop ||
+		 settlement->now >= cano_run_deadline(run))
 		return true;
 	cano_window_open(&window);
 	inside = cano_store_has_number(definition->workflow, run->id) ||
@@ -58,6 +58,16 @@ cano_gate_enter(CanoSettlement *settlement, CanoRun *run)
 	cano_store_touch_gate(&settlement->gates, definition->workflow,
 						  definition->concurrency, 0);
 	return false;
+}
+
+/*
+ * For the first time, or again.
+ */
+static bool
+begins(const CanoRun *run)
+{
+	return run->started_at == DT_NOBEGIN || run->duty == CANO_DUTY_RESUME ||
+		(run->duty == CANO_DUTY_PREPARE && run->errors == 0);
 }
 
 static bool
