@@ -293,6 +293,8 @@ follow(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 		return false;
 	}
 	enter_state(drive, run, step);
+	if (run->resumed)
+		run->duty = CANO_DUTY_RESUME;	/* held back: it still has to begin */
 	if (decision->entered)
 		cano_settle_entry(&drive->settlement, run);
 	cano_event_entered(drive, run, step);

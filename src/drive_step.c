@@ -97,7 +97,8 @@ cano_drive_take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 			return true;
 		}
 		cano_event_called_off(drive, run, step);
-		run->since = step->started_at;
+		if (cano_run_extra(run)->limiter == NULL)
+			run->since = step->started_at;
 		cano_drive_put_back(drive, run);
 		return false;
 	}

@@ -151,7 +151,7 @@ cano_event_step(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 	if (is_quiet(drive, run) && !decision->failed_attempt &&
 		run->duty != CANO_DUTY_JOIN && run->duty != CANO_DUTY_CHILD)
 		return;
-	if (!is_forward(run))
+	if (!is_forward(run) || step->held_back)
 		return;
 	if (run->duty == CANO_DUTY_JOIN && decision->fault != CANO_FAULT_CALLED_OFF &&
 		decision->fault != CANO_FAULT_OUT_OF_TIME)
@@ -199,13 +199,14 @@ is_task(const CanoRun *run)
 }
 
 /*
- * Had the visit's task been begun before this step?
+ * Had the visit's task been begun before this step?  Where a limiter has a say
+ * in it, "since" may be the turn of one that has not.
  */
 static bool
 begun(const CanoRun *run)
 {
-	return run->attempt > 1 || run->since != DT_NOBEGIN ||
-		run->duty != CANO_DUTY_ENTER;
+	return run->attempt > 1 || run->duty != CANO_DUTY_ENTER ||
+		(run->since != DT_NOBEGIN && cano_run_extra(run)->limiter == NULL);
 }
 
 /*

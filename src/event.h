@@ -37,7 +37,7 @@ extern void cano_event_step(CanoDrive *drive, CanoRun *run,
 
 /*
  * The task has asked that its run be cancelled, and goes no further.  The
- * caller sets run->since then: the visit has begun.
+ * caller sets run->since then, but for limiters: the visit has begun.
  */
 extern void cano_event_called_off(CanoDrive *drive, CanoRun *run,
 								  const CanoStep *step);

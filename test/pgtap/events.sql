@@ -1,6 +1,6 @@
 -- What cano.events says of runs, kind by kind, and which of it is kept.
 \ir lib/start.psql
-SELECT plan(49);
+SELECT plan(52);
 
 CREATE SCHEMA t_events;
 CREATE FUNCTION t_events.ok() RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
@@ -214,6 +214,22 @@ SELECT is((SELECT string_agg(concat_ws(' ', event || coalesce('[' || branch || '
 		FROM cano.events WHERE run_id = :run AND ordinal > :last),
 	'resume 0, state_enter, checkpoint 1, task_start[0], task_start[1], task_success[0], task_success[1], state_enter, checkpoint 2, ended',
 	'a split that keeps the results of its branches');
+
+-- held back
+SELECT cano.create_limiter('t_events', 1, '1 hour') AS x \gset
+SELECT pg_temp.start(cano.task('a', 't_events.bad', next => 'end', retry => cano.none(), limiter => 't_events')) AS first \gset
+SELECT cano.submit('t_events') AS run \gset
+CALL cano.work();
+SELECT is(pg_temp.events(:run), NULL, 'nothing has happened to a run that a limiter holds back');
+SELECT pg_temp.later('61 minutes') AS x \gset
+CALL cano.work();
+SELECT is(pg_temp.events(:run), 'state_enter a, checkpoint 0, task_start, task_failure, ended a', 'until it lets it begin');
+SELECT cano.resume(:run, data => '{"good_at": 0}') AS x \gset
+CALL cano.work();
+SELECT pg_temp.later('61 minutes') AS x \gset
+CALL cano.work();
+SELECT is(pg_temp.events(:run), 'state_enter a, checkpoint 0, task_start, task_failure, ended a, '
+	'resume 0, state_enter a, checkpoint 1, task_start, task_success, state_enter end, checkpoint 2, ended end', 'also when it was resumed');
 
 -- what is kept
 SELECT cano.define('t_events.errors', cano.task('a', 't_events.bad', next => 'end', retry => cano.fixed(1, '0')), cano.exit('end')) AS x,
