@@ -1,6 +1,6 @@
 -- What cano.events says of runs, kind by kind, and which of it is kept.
 \ir lib/start.psql
-SELECT plan(52);
+SELECT plan(54);
 
 CREATE SCHEMA t_events;
 CREATE FUNCTION t_events.ok() RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
@@ -230,6 +230,18 @@ SELECT pg_temp.later('61 minutes') AS x \gset
 CALL cano.work();
 SELECT is(pg_temp.events(:run), 'state_enter a, checkpoint 0, task_start, task_failure, ended a, '
 	'resume 0, state_enter a, checkpoint 1, task_start, task_success, state_enter end, checkpoint 2, ended end', 'also when it was resumed');
+
+-- before the first state, and after the end
+CREATE FUNCTION t_events.setup() RETURNS jsonb LANGUAGE sql AS $$SELECT jsonb '1'$$;
+SELECT cano.define('t_events.resources', cano.task('a', 't_events.bad', next => 'end', retry => cano.none()), cano.exit('end'),
+	cano.options(log => 'all', on_end => 't_events.ok', resources => ARRAY[cano.with_resource('r', setup => 't_events.setup', teardown => 't_events.ok')])) AS x \gset
+SELECT cano.submit('t_events.resources') AS run \gset
+CALL cano.work();
+SELECT is(pg_temp.events(:run), 'state_enter a, checkpoint 0, task_start, task_failure, ended a', 'nothing is told of resources and hooks');
+SELECT cano.resume(:run, data => '{"good_at": 0}') AS x \gset
+CALL cano.work();
+SELECT is(pg_temp.events(:run), 'state_enter a, checkpoint 0, task_start, task_failure, ended a, '
+	'resume 0, state_enter a, checkpoint 1, task_start, task_success, state_enter end, checkpoint 2, ended end', 'nor when the run is resumed');
 
 -- what is kept
 SELECT cano.define('t_events.errors', cano.task('a', 't_events.bad', next => 'end', retry => cano.fixed(1, '0')), cano.exit('end')) AS x,
