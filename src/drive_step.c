@@ -88,7 +88,8 @@ cano_drive_take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 	}
 	if (step->decision.failed_attempt)
 		record_attempt(drive, run, step);
-	else if (cano_stop_asked_by_itself() && !cano_run_is_part(run))
+	else if (!cano_run_is_part(run) && cano_stop_asked_by_itself() &&
+			 cano_stop_is_asked(run->id))
 	{
 		/* A state goes no further: the next claim finds the request. */
 		if (cano_run_aside(run) != NULL)
@@ -223,7 +224,7 @@ void
 cano_drive_settle_end(CanoDrive *drive, CanoRun *run, const CanoRunEnd *end)
 {
 	if (end->error != NULL)
-		cano_fault_log_end(run, end->error);
+		cano_fault_log_end(run, end);
 	cano_event_ended(drive, run, end);
 	cano_settle_end(&drive->settlement, run, end);
 	cano_gate_leave(&drive->settlement, run);

@@ -149,12 +149,12 @@ cano_fault_end(const CanoRun *run, const CanoStep *step)
 }
 
 void
-cano_fault_log_end(const CanoRun *run, const Jsonb *error)
+cano_fault_log_end(const CanoRun *run, const CanoRunEnd *end)
 {
 	ereport(cano_log_level,
 			(errmsg("run " INT64_FORMAT " of workflow \"%s\" ended in state \"%s\": %s",
-					run->id, run->definition->workflow, run->state_name,
-					cano_json_get_text(error, "message")),
+					run->id, run->definition->workflow, end->state,
+					cano_json_get_text(end->error, "message")),
 			 errhidestmt(true), errhidecontext(true)));
 }
 

@@ -21,7 +21,7 @@ extern const CanoError *cano_fault_attempt(const CanoRun *run,
 extern Jsonb *cano_fault_end(const CanoRun *run, const CanoStep *step);
 
 /* Say in the server's log that a run has ended with an error. */
-extern void cano_fault_log_end(const CanoRun *run, const Jsonb *error);
+extern void cano_fault_log_end(const CanoRun *run, const CanoRunEnd *end);
 
 /* The same of a call after its end that was given up: nothing else tells. */
 extern void cano_fault_log_given_up(const CanoRun *run, const CanoStep *step);

@@ -75,10 +75,16 @@ static CanoStatement owners_statement = {
 	" FROM timer WHERE owner IS NOT NULL",
 };
 
+/* What follows a run's end is a job of its own; any other ends with its run. */
 static CanoStatement mark_statement = {
 	.sql =
-	"INSERT INTO cano._crash AS c (job, run, crashes, last_at)"
-	" VALUES ($1, $2, 1, $3)"
+	"WITH run AS ("
+	"	SELECT FROM cano._run r WHERE r.id = $2"
+	"	AND (r.status = 'active' OR EXISTS (SELECT FROM cano._job j"
+	"		WHERE j.owner = r.owner AND j.priority = r.priority AND j.id = $1))"
+	"	FOR SHARE)"
+	" INSERT INTO cano._crash AS c (job, run, crashes, last_at)"
+	" SELECT $1, $2, 1, $3 FROM run"
 	" ON CONFLICT (job) DO UPDATE"
 	" SET crashes = c.crashes + 1, last_at = excluded.last_at",
 	.nparameters = 3,

@@ -219,6 +219,12 @@ static CanoStatement calm_crashes = {
 	1, {INT8ARRAYOID}
 };
 
+/* One may have been written down since the run was claimed. */
+static CanoStatement delete_crashes_of_runs = {
+	"DELETE FROM cano._crash x WHERE x.run = ANY ($1)",
+	1, {INT8ARRAYOID}
+};
+
 static CanoStatement delete_crashes = {
 	"DELETE FROM cano._crash x WHERE x.job = ANY ($1)",
 	1, {INT8ARRAYOID}
@@ -681,6 +687,7 @@ settle_endings(CanoSettlement *settlement)
 	CanoRows   *unnumbered = settlement->records &&
 		settlement->records->unnumbered.nrows > 0 ?
 		&settlement->records->unnumbered : NULL;
+	CanoRows	ended;
 
 	if (listeners->nrows + endings->nrows > 1 || unnumbered != NULL)
 	{
@@ -695,6 +702,9 @@ settle_endings(CanoSettlement *settlement)
 	}
 	if (cano_rows_run(endings, &update_runs, SPI_OK_UPDATE) != endings->nrows)
 		elog(ERROR, "a run that ended is not there");
+	cano_rows_init(&ended, &delete_crashes_of_runs);
+	add_runs(&ended, endings);
+	(void) cano_rows_run(&ended, &delete_crashes_of_runs, SPI_OK_DELETE);
 }
 
 /* The first column of each row. */

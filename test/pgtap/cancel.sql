@@ -1,6 +1,6 @@
 -- cano.cancel: wherever a run is, it ends cancelled, and whatever it says.
 \ir lib/start.psql
-SELECT plan(36);
+SELECT plan(39);
 
 CREATE SCHEMA t_cancel;
 CREATE TABLE t_cancel.effect (run bigint, what text);
@@ -69,6 +69,27 @@ SELECT is((SELECT concat_ws(' ', status, state, cancel_reason) FROM cano.status(
 	'a run that its own task cancels goes no further');
 SELECT is((SELECT array_agg(what ORDER BY what) FROM t_cancel.effect WHERE run = :run), '{"before f after t",itself}',
 	'what that task did stays, and it could see the request');
+
+-- or all but cancels
+CREATE FUNCTION t_cancel.almost(run_id bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO t_cancel.effect VALUES (run_id, 'almost');
+	BEGIN
+		PERFORM cano.cancel(run_id);
+		RAISE 'no';
+	EXCEPTION WHEN raise_exception THEN
+	END;
+	RETURN '{}';
+END $$;
+CREATE FUNCTION t_cancel.forget(run_id bigint) RETURNS void LANGUAGE sql AS $$ INSERT INTO t_cancel.effect VALUES (run_id, 'forget') $$;
+SELECT cano.define('t_cancel.almost', cano.task('a', 't_cancel.almost', next => 'end'), cano.exit('end')),
+	cano.define('t_cancel.almost undone', cano.task('a', 't_cancel.almost', next => 'end', compensate => 't_cancel.forget'), cano.exit('end'));
+SELECT cano.submit('t_cancel.almost') AS run, cano.submit('t_cancel.almost undone') AS undone \gset
+CALL cano.work();
+SELECT is((SELECT status FROM cano.status(:run)), 'completed', 'a cancellation that its task takes back did not happen');
+SELECT is((SELECT array_agg(what) FROM t_cancel.effect WHERE run = :run), '{almost}', 'and the task is not run again');
+SELECT is((SELECT array_agg(what) FROM t_cancel.effect WHERE run = :undone), '{almost}', 'nor undone');
+
 SELECT is((SELECT count(*) FROM cano._job) + (SELECT count(*) FROM cano._timer) + (SELECT count(*) FROM cano._stop), 0::bigint,
 	'nothing is left to do');
 
