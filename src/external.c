@@ -79,13 +79,12 @@ cano_external_receive(CanoSettlement *settlement, CanoRun *run,
 	TimestampTz leased_until = DT_NOBEGIN;
 	CanoHold	hold = CANO_HOLD_NONE;
 	bool		over = run->stop || settlement->now >= cano_run_deadline(run);
+	bool		abandoned = !run->stop && run->definition->model.abandons;
 	bool		late;
 	bool		received;
 	CanoWindow	window;
 
-	/* What has to be undone if it was done: a client who is at it may end it. */
-	if (over && (cano_run_state(run)->undo == NULL ||
-				 (!run->stop && run->definition->model.abandons)))
+	if (over && cano_run_state(run)->undo == NULL)
 		return true;
 	if (timeout > 0)
 		due = TimestampTzPlusMilliseconds(run->since, timeout);
@@ -101,9 +100,13 @@ cano_external_receive(CanoSettlement *settlement, CanoRun *run,
 	run->duty = received ? CANO_DUTY_SIGNAL : CANO_DUTY_WAKE;
 	if (received)
 		return true;
-	if (over && leased_until > settlement->now)
+	if (over && !abandoned && leased_until > settlement->now)
 	{
-		/* Whoever listens would be told at once that the run is to stop. */
+		/*
+		 * What has to be undone if it was done: a client who is at it may
+		 * end it.  Whoever listens would be told at once that the run is to
+		 * stop.
+		 */
 		due = Min(leased_until, TimestampTzPlusMilliseconds(settlement->now,
 															CANO_LOOK_AGAIN_MS));
 		cano_settle_timer(settlement, run, due, CANO_WAIT_EXTERNAL);

@@ -2,7 +2,7 @@
 -- the time of a run; and how long it may take itself.
 \ir lib/start.psql
 \ir lib/saga.psql
-SELECT plan(90);
+SELECT plan(93);
 
 -- verdicts: the task's own effects stay, it is not undone
 SELECT pg_temp.chain('saga', 'A+ B+ C') AS flow \gset
@@ -192,7 +192,16 @@ SELECT is(pg_temp.story(:run) || ': ' || pg_temp.ending(:run) || ' ' || pg_temp.
 	'a task that can be undone is not interrupted at the end of its run''s time, but finished and undone');
 SELECT is((SELECT count(*) FROM cano.attempts WHERE run_id = :run), 0::bigint, 'it has not failed');
 
--- on_timeout => 'abandon' is in resume.sql
+-- on_timeout => 'abandon' is in resume.sql, but for clients' answers
+SELECT cano.define('answered_late', cano.external('X', queue => 'answers', next => 'R', compensate => 't_saga.undo'),
+	cano.receive('R', signal => 'never', next => 'end'), cano.exit('end'), cano.options(timeout => '10 minutes', on_timeout => 'abandon')) AS v \gset
+CALL pg_temp.go('answered_late', '{}', NULL) \gset
+SELECT token FROM cano.take('answers') \gset
+SELECT pg_temp.later('11 minutes') \g /dev/null
+SELECT is(cano.complete(:'token', '1'), true, 'a client whose run is out of time');
+CALL cano.work();
+SELECT is(pg_temp.ending(:run) || ': ' || pg_temp.log(:run), 'failed R none kept: 0 X, 1 done X 1, 2 R', 'has done what was to be done, if that was before anybody saw it');
+SELECT is(pg_temp.stack(:run), 'X(1)', 'and what could be undone');
 
 -- the time for undoing
 SELECT cano.define('bounded', cano.task('A', 't_saga.act', next => 'B', compensate => 't_saga.undo'),
