@@ -298,7 +298,9 @@ follow(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 	if (decision->entered)
 		cano_settle_entry(&drive->settlement, run);
 	cano_event_entered(drive, run, step);
-	if (decision->verb == CANO_WAIT)
+	/* Out of time, it might not be woken any more: the next step ends it. */
+	if (decision->verb == CANO_WAIT &&
+		drive->settlement.now < cano_run_deadline(run))
 	{
 		cano_drive_wait(drive, run, step);
 		return false;

@@ -2,7 +2,7 @@
 -- the time of a run; and how long it may take itself.
 \ir lib/start.psql
 \ir lib/saga.psql
-SELECT plan(93);
+SELECT plan(94);
 
 -- verdicts: the task's own effects stay, it is not undone
 SELECT pg_temp.chain('saga', 'A+ B+ C') AS flow \gset
@@ -196,12 +196,21 @@ SELECT is((SELECT count(*) FROM cano.attempts WHERE run_id = :run), 0::bigint, '
 SELECT cano.define('answered_late', cano.external('X', queue => 'answers', next => 'R', compensate => 't_saga.undo'),
 	cano.receive('R', signal => 'never', next => 'end'), cano.exit('end'), cano.options(timeout => '10 minutes', on_timeout => 'abandon')) AS v \gset
 CALL pg_temp.go('answered_late', '{}', NULL) \gset
-SELECT token FROM cano.take('answers') \gset
+SELECT token FROM cano.take('answers', lease => '1 hour') \gset
 SELECT pg_temp.later('11 minutes') \g /dev/null
 SELECT is(cano.complete(:'token', '1'), true, 'a client whose run is out of time');
 CALL cano.work();
 SELECT is(pg_temp.ending(:run) || ': ' || pg_temp.log(:run), 'failed R none kept: 0 X, 1 done X 1, 2 R', 'has done what was to be done, if that was before anybody saw it');
 SELECT is(pg_temp.stack(:run), 'X(1)', 'and what could be undone');
+SELECT cano.define('answered_late', cano.external('X', queue => 'answers', next => 'end', compensate => 't_saga.undo', retry => cano.fixed(3, '1 day')),
+	cano.exit('end'), cano.options(timeout => '10 minutes', on_timeout => 'abandon')) AS v \gset
+UPDATE flow SET run = CASE WHEN name IN ('poll', 'retry', 'split', 'timer') THEN cano.submit('answered_late') END;
+CALL cano.work();
+SELECT token AS x FROM cano.take('answers', 4, lease => '5 minutes') \g /dev/null
+SELECT pg_temp.later('11 minutes') \g /dev/null
+CALL cano.work();
+SELECT is((SELECT array_agg(DISTINCT pg_temp.ending(run)) FROM flow WHERE run IS NOT NULL), '{"failed X none kept"}',
+	'a lease and a run that are over at the same time are both over');
 
 -- the time for undoing
 SELECT cano.define('bounded', cano.task('A', 't_saga.act', next => 'B', compensate => 't_saga.undo'),
