@@ -66,7 +66,7 @@ sub is_empty
 	  || diag($node->safe_psql('postgres', $left));
 }
 
-sub kill_worker
+sub kill_process
 {
 	my ($pid) = @_;
 
@@ -86,7 +86,7 @@ foreach my $workers (1, 2, 8)
 	# In the middle, because nobody comes past the gate.
 	close_gate($node);
 	my $before = plant();
-	kill_worker((split /\n/, wait_at_gate($node))[0]);
+	kill_process((split /\n/, wait_at_gate($node))[0]);
 	wait_at_gate($node);
 	is( $node->safe_psql('postgres',
 			"SELECT count(*) FROM cano.runs WHERE run_id > $before AND workflow = 'leaf' AND status = 'completed'"),
@@ -104,7 +104,7 @@ $node->poll_query_until('postgres',
 	"SELECT count(*) > 20 FROM cano.runs WHERE run_id > $before AND status = 'completed'");
 my $pid = $node->safe_psql('postgres',
 	"SELECT max(pid) FROM pg_stat_activity WHERE backend_type = 'cano worker'");
-kill_worker($pid) if $pid;
+kill_process($pid) if $pid;
 is_grown($before, 'a crash while they end');
 
 # Cancelling reaches what runs below.
