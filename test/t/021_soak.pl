@@ -76,7 +76,7 @@ foreach my $round (1 .. $rounds)
 	attempt($node, $signal, '-U', 'worker');
 	if ($round % 20 == 0)
 	{
-		$kills += kill_worker($node);
+		$kills += crash_by_worker($node);
 	}
 	elsif (rand() < 0.5)
 	{

@@ -167,7 +167,7 @@ sub trouble
 	}
 	elsif ($number % 3 == 2)
 	{
-		$crashes += kill_worker($node);
+		$crashes += crash_by_worker($node);
 	}
 	else
 	{

@@ -11,7 +11,7 @@ use Test::More;
 
 our @EXPORT = qw(new_server use_database submit wait_ended run_story
   is_story close_gate open_gate wait_at_gate count_workers
-  attempt terminate_worker kill_worker);
+  attempt terminate_worker crash_by_worker);
 
 # Settings: lines of postgresql.conf, after ours.
 sub new_server
@@ -181,7 +181,7 @@ sub terminate_worker
 
 # Kill a worker, and the server with it; wait until that is back.  Returns how
 # many there were to kill.
-sub kill_worker
+sub crash_by_worker
 {
 	my ($node) = @_;
 	my $pid = attempt($node, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'cano worker' ORDER BY random() LIMIT 1");
