@@ -52,7 +52,7 @@ cano_hook_settle(CanoSettlement *settlement, const CanoRun *run,
 				 const CanoRunEnd *end)
 {
 	const CanoDefinition *definition = run->definition;
-	CanoRun		after = *run;
+	CanoRun		after;
 	CanoPlace	place;
 	Jsonb	   *values;
 	int			nset_up;
@@ -60,6 +60,7 @@ cano_hook_settle(CanoSettlement *settlement, const CanoRun *run,
 	if (definition->nafter == 0 && definition->nbefore == 0)
 		return;
 	values = current_values(run, true, &nset_up);
+	after = *run;
 	after.errors = next_after(definition, 0, nset_up);
 	if (after.errors == CANO_NO_CALL)
 		return;
@@ -251,7 +252,12 @@ cano_hook_set_up(const CanoRun *run, const Jsonb *value)
 	MemoryContext context = CurrentMemoryContext;
 	const char *name = definition->resources[cano_run_aside(run)->resource].name;
 	CanoWindow	window;
+	JsonbValue	scalar;
 
+	if (value != NULL && JB_ROOT_IS_SCALAR(value) &&
+		JsonbExtractScalar(unconstify(JsonbContainer *, &value->root), &scalar) &&
+		scalar.type == jbvNull)
+		value = NULL;
 	cano_window_open(&window);
 	cano_store_resource_put(run->id, name, value);
 	cano_window_close(&window);

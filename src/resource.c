@@ -55,6 +55,7 @@ static Health ask(const CanoDefinition *definition,
 static Health read_answer(const CanoFunction *function, const Jsonb *answer);
 static Health read_status(const CanoFunction *function, const char *status,
 						  const char *reason);
+static Health say(Status status, const char *reason);
 static bool is_ours(const ErrorData *edata);
 
 PG_FUNCTION_INFO_V1(cano_resource);
@@ -175,10 +176,10 @@ check(const CanoDefinition *definition, const CanoResource *resource)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	Health		health = {HEALTHY, NULL};
+	Health		health;
 
 	if (resource->health == NULL)
-		return health;
+		return say(HEALTHY, NULL);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
@@ -200,8 +201,7 @@ check(const CanoDefinition *definition, const CanoResource *resource)
 		CurrentResourceOwner = owner;
 		if (!is_ours(edata))
 			ReThrowError(edata);
-		health.status = UNHEALTHY;
-		health.reason = edata->message;
+		health = say(UNHEALTHY, edata->message);
 	}
 	PG_END_TRY();
 	return health;
@@ -241,7 +241,7 @@ ask(const CanoDefinition *definition, const CanoResource *resource)
 	cano_call(function, CANO_USE_HEALTH, &binding, 0, CurrentMemoryContext,
 			  &said);
 	if (function->return_base == VOIDOID)
-		return (Health) {HEALTHY, NULL};
+		return say(HEALTHY, NULL);
 	return read_answer(function, said.output);
 }
 
@@ -255,7 +255,7 @@ read_answer(const CanoFunction *function, const Jsonb *answer)
 	char	   *status;
 
 	if (answer == NULL)
-		return (Health) {UNHEALTHY, "its health function returned null"};
+		return say(UNHEALTHY, "its health function returned null");
 	if (JB_ROOT_IS_OBJECT(answer))
 	{
 		status = cano_json_get_text(answer, "status");
@@ -268,7 +268,7 @@ read_answer(const CanoFunction *function, const Jsonb *answer)
 	if (value.type == jbvNull)
 		return read_answer(function, NULL);
 	if (value.type == jbvBool)
-		return (Health) {value.val.boolean ? HEALTHY : UNHEALTHY, NULL};
+		return say(value.val.boolean ? HEALTHY : UNHEALTHY, NULL);
 	if (value.type != jbvString)
 		return read_status(function, "", NULL);
 	return read_status(function,
@@ -282,10 +282,18 @@ read_status(const CanoFunction *function, const char *status,
 {
 	for (int i = 0; i < NSTATUSES; i++)
 		if (strcmp(status, statuses[i]) == 0)
-			return (Health) {i, reason};
+			return say(i, reason);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("function \"%s\" returned no status of a resource",
 					function->signature),
 			 errhint("It is healthy, degraded or unhealthy.")));
+}
+
+static Health
+say(Status status, const char *reason)
+{
+	Health		health = {status, reason};
+
+	return health;
 }

@@ -58,6 +58,8 @@ sub stops_at
 	is(run_story($node, $run),
 		$story // 'completed a,down,hook,up 0,1 0',
 		"$workflow, $stop: every call once");
+	$node->wait_for_log(qr/"public.hook" was not done after run $run of workflow "hooked" ended: panic: /, $log)
+	  if $story;
 	$node->wait_for_log(
 		$action eq 'kill'
 		? qr/PID $pid\) was terminated by signal 9/
@@ -98,6 +100,20 @@ is( $node->safe_psql('postgres',
 	),
 	'0|0|0|0',
 	'nothing is left behind');
+
+# A hook that ends its session is given up; what follows it is not.
+$node->safe_psql('postgres', <<'SQL');
+CREATE FUNCTION dies() RETURNS void LANGUAGE sql AS $$ SELECT pg_terminate_backend(pg_backend_pid()) $$;
+SELECT cano.define('dying', cano.exit('done'),
+	cano.options(on_end => 'dies', resources => ARRAY[cano.with_resource('r', teardown => 'down')]));
+SQL
+my $log = -s $node->logfile;
+my $dying = submit($node, q{'dying'});
+$node->wait_for_log(qr/"public.dies" was not done after run $dying of workflow "dying" ended: .* ended its session or the server 3 times/, $log);
+ok( $node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM ledger WHERE run = $dying AND state = 'down')"),
+	'a teardown is called although the hook ended its sessions');
+is( $node->safe_psql('postgres', "SELECT status FROM cano.status($dying)"),
+	'completed', 'and the run is as it was');
 
 # A step that can be undone is not interrupted: it is there to be overridden.
 $node->safe_psql('postgres', <<'SQL');
