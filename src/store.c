@@ -689,7 +689,8 @@ settle_endings(CanoSettlement *settlement)
 		&settlement->records->unnumbered : NULL;
 	CanoRows	ended;
 
-	if (listeners->nrows + endings->nrows > 1 || unnumbered != NULL)
+	/* One that ends is locked by its update, a listener by nothing else. */
+	if (listeners->nrows > 0 || endings->nrows > 1 || unnumbered != NULL)
 	{
 		CanoRows	runs;
 
