@@ -84,6 +84,9 @@ static int	one_by_one = 0;
 /* The latest transaction did nothing but put into the queue what was due. */
 static bool just_published = false;
 
+/* What has become due since then is not in the queue. */
+static TimestampTz looked_at = DT_NOBEGIN;
+
 void
 cano_batch_run(int64 run, int max_steps, CanoBatchResult *result)
 {
@@ -282,6 +285,8 @@ claim_any(CanoBatch *batch, TimestampTz now, int limit,
 	bool		looks = !just_published;
 
 	/* Every other time, so that there is always time for the queue. */
+	if (looks)
+		looked_at = now;
 	just_published = looks &&
 		published(batch, cano_store_promote(batch->owner, now, NULL));
 	if (just_published)
@@ -308,7 +313,7 @@ claim_any(CanoBatch *batch, TimestampTz now, int limit,
 
 	if (drive->nruns == 1 && !cano_lane_knows_due(batch->owner))
 		cano_lane_note_due(batch->owner,
-						   cano_store_next_due(batch->owner, now, NULL));
+						   cano_store_next_due(batch->owner, looked_at, NULL));
 
 	/* A hint that was passed by is wrong: leave it where this claim began. */
 	next.priority = batch->runs[drive->nruns - 1].priority;
