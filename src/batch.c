@@ -85,7 +85,7 @@ static int	one_by_one = 0;
 static bool just_published = false;
 
 /* What has become due since then is not in the queue. */
-static TimestampTz looked_at = DT_NOBEGIN;
+static TimestampTz published_until = DT_NOBEGIN;
 
 void
 cano_batch_run(int64 run, int max_steps, CanoBatchResult *result)
@@ -286,7 +286,7 @@ claim_any(CanoBatch *batch, TimestampTz now, int limit,
 
 	/* Every other time, so that there is always time for the queue. */
 	if (looks)
-		looked_at = now;
+		published_until = now;
 	just_published = looks &&
 		published(batch, cano_store_promote(batch->owner, now, NULL));
 	if (just_published)
@@ -313,7 +313,7 @@ claim_any(CanoBatch *batch, TimestampTz now, int limit,
 
 	if (drive->nruns == 1 && !cano_lane_knows_due(batch->owner))
 		cano_lane_note_due(batch->owner,
-						   cano_store_next_due(batch->owner, looked_at, NULL));
+						   cano_store_next_due(batch->owner, published_until, NULL));
 
 	/* A hint that was passed by is wrong: leave it where this claim began. */
 	next.priority = batch->runs[drive->nruns - 1].priority;

@@ -58,6 +58,27 @@ ok( $node->poll_query_until('postgres',
 		'SELECT (SELECT count(*) FROM cano._job) + (SELECT count(*) FROM cano._timer) + (SELECT count(*) FROM cano._stop) = 0'),
 	'nothing is left to do');
 
+# Due after a worker has looked for what is, and before its task began
+close_gate($node);
+$session->query_safe('SELECT pg_advisory_lock(779, 1)');
+$node->safe_psql('postgres',
+	"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'cano worker'");
+my $first = $node->safe_psql('postgres', "SELECT clock_timestamp() + interval '1 s'");
+my $second = "timestamptz '$first' + interval '0.3 s'";
+$gated = submit($node, "'gated', run_at => '$first'");
+$node->safe_psql('postgres',
+	"SELECT count(*) FROM cano.submit_many('three', array_fill('{}'::jsonb, ARRAY[50]), run_at => $second)", @as_worker);
+ok( $node->poll_query_until('postgres',
+		"SELECT clock_timestamp() > $second AND EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 779 AND NOT granted)"),
+	'a worker has looked');
+$session->query_safe('SELECT pg_advisory_unlock(779, 1)');
+wait_at_gate($node);
+ok( $node->poll_query_until('postgres',
+		"SELECT count(*) = 50 FROM cano.runs WHERE run_id > $gated AND status = 'completed'"),
+	'what became due since then is done while its task goes on');
+open_gate($node);
+wait_ended($node, $gated);
+
 $session->quit;
 $node->stop;
 done_testing();
