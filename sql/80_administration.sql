@@ -32,6 +32,10 @@ BEGIN
 	SET owner = a.oid, origin = v_here
 	FROM pg_roles a
 	WHERE a.rolname = l.owner_name AND l.origin <> v_here;
+	UPDATE cano._observer o
+	SET owner = a.oid, origin = v_here
+	FROM pg_roles a
+	WHERE a.rolname = o.owner_name AND o.origin <> v_here;
 
 	WITH adopted AS (
 		UPDATE cano._run r
