@@ -20,6 +20,7 @@
 #include "shmem.h"
 #include "window.h"
 
+static bool take_entry(CanoRun *run, MemoryContext context);
 static Jsonb *partial_error(const CanoDrain *drain, int undone, int errors);
 
 void
@@ -72,24 +73,9 @@ cano_drain_next(CanoRun *run, TimestampTz now, MemoryContext context)
 		run->since = now;
 	if (drain->limit_ms > 0)
 		drain->due_at = TimestampTzPlusMilliseconds(run->since, drain->limit_ms);
-	if (run->attempt == CANO_NO_ENTRY || drain->at != run->sequence)
-	{
-		int64		before = run->sequence;
-		int64		definition;
-		bool		found;
-		CanoWindow	window;
-
-		cano_window_open(&window);
-		found = cano_store_drain_next(run, &definition, context);
-		cano_window_close(&window);
-		MemoryContextSwitchTo(context);
-		if (!found)
-			return false;
-		run->definition = cano_definition_get(definition);
-		MemoryContextSwitchTo(context);
-		run->state = cano_fsm_state(&run->definition->model, run->state_name);
-		run->attempt = run->sequence == before ? Max(run->attempt, 1) : 1;
-	}
+	if ((run->attempt == CANO_NO_ENTRY || drain->at == 0) &&
+		!take_entry(run, context))
+		return false;
 	if (now < drain->due_at)
 		return true;
 
@@ -100,6 +86,37 @@ cano_drain_next(CanoRun *run, TimestampTz now, MemoryContext context)
 						  cano_error_jsonb(late, run->state_name, NULL,
 										   run->attempt));
 	return false;
+}
+
+/*
+ * The topmost that is left, from where the run is down.
+ */
+static bool
+take_entry(CanoRun *run, MemoryContext context)
+{
+	CanoDrain  *drain = run->drain;
+	const CanoEntry *entry;
+	CanoWindow	window;
+
+	if (drain->at == drain->nentries && !drain->all_read)
+	{
+		cano_window_open(&window);
+		cano_store_drain_read(run->id, run->sequence, drain, context);
+		cano_window_close(&window);
+		MemoryContextSwitchTo(context);
+	}
+	if (drain->at == drain->nentries)
+		return false;
+
+	entry = &drain->entries[drain->at++];
+	run->attempt = entry->sequence == run->sequence ? Max(run->attempt, 1) : 1;
+	run->sequence = entry->sequence;
+	run->state_name = entry->state;
+	drain->output = entry->output;
+	run->definition = cano_definition_get(entry->definition);
+	MemoryContextSwitchTo(context);
+	run->state = cano_fsm_state(&run->definition->model, run->state_name);
+	return true;
 }
 
 void

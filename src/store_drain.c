@@ -42,16 +42,26 @@ static CanoStatement load = {
 	1, {INT8OID}
 };
 
-/* An entry is undone as the version that made it says. */
-static CanoStatement next = {
-	"SELECT c.sequence, c.state, c.output, v.id"
-	" FROM cano._checkpoint c"
-	" JOIN cano._run r ON r.id = c.run"
-	" JOIN cano._definition d ON d.id = r.definition"
-	" JOIN cano._definition v ON v.workflow = d.workflow AND v.version = c.version"
-	" WHERE c.run = $1 AND c.sequence <= $2 AND c.kind = 'c' AND c.mark IS NULL"
-	" ORDER BY c.sequence DESC LIMIT 1",
-	2, {INT8OID, INT8OID}
+/*
+ * An entry is undone as the version that made it says.  Of what is large, one
+ * at a time is read.
+ */
+static CanoStatement read_entries = {
+	"SELECT e.sequence, e.definition, e.state,"
+	"	CASE WHEN e.fits THEN e.output END, e.fits"
+	" FROM (SELECT s.*, row_number() OVER (ORDER BY s.sequence DESC) = 1"
+	"		OR coalesce(pg_column_size(s.output), 0) < 4096 AS fits"
+	"	FROM (SELECT c.sequence, v.id AS definition, c.state, c.output"
+	"		FROM cano._checkpoint c"
+	"		JOIN cano._run r ON r.id = c.run"
+	"		JOIN cano._definition d ON d.id = r.definition"
+	"		JOIN cano._definition v"
+	"			ON v.workflow = d.workflow AND v.version = c.version"
+	"		WHERE c.run = $1 AND c.sequence <= $2 AND c.kind = 'c'"
+	"		AND c.mark IS NULL"
+	"		ORDER BY c.sequence DESC LIMIT $3) s) e"
+	" ORDER BY e.sequence DESC",
+	3, {INT8OID, INT8OID, INT4OID}
 };
 
 static CanoStatement draining = {
@@ -100,27 +110,36 @@ cano_store_drain_load(int64 run, MemoryContext context)
 	drain->end.cancel_reason = cano_column_text(0, 4);
 	drain->errors = cano_column_jsonb(0, 5);
 	drain->due_at = DT_NOEND;
-	drain->at = -1;
 	MemoryContextSwitchTo(spi_context);
 	return drain;
 }
 
-bool
-cano_store_drain_next(CanoRun *run, int64 *definition, MemoryContext context)
+void
+cano_store_drain_read(int64 run, int64 sequence, CanoDrain *drain,
+					  MemoryContext context)
 {
-	Datum		values[] = {Int64GetDatum(run->id), Int64GetDatum(run->sequence)};
-	MemoryContext spi_context;
+	Datum		values[] = {
+		Int64GetDatum(run),
+		Int64GetDatum(sequence),
+		Int32GetDatum(CANO_ENTRIES)
+	};
+	int			n = cano_statement_run(&read_entries, values, NULL,
+									   SPI_OK_SELECT);
+	MemoryContext spi_context = MemoryContextSwitchTo(context);
 
-	if (cano_statement_run(&next, values, NULL, SPI_OK_SELECT) == 0)
-		return false;
-	spi_context = MemoryContextSwitchTo(context);
-	run->sequence = cano_column_int64(0, 1, 0);
-	run->state_name = cano_column_text(0, 2);
-	run->drain->at = run->sequence;
-	run->drain->output = cano_column_jsonb(0, 3);
-	*definition = cano_column_int64(0, 4, 0);
+	drain->at = drain->nentries = 0;
+	while (drain->nentries < n && cano_column_bool(drain->nentries, 5, false))
+	{
+		int			row = drain->nentries++;
+		CanoEntry  *entry = &drain->entries[row];
+
+		entry->sequence = cano_column_int64(row, 1, 0);
+		entry->definition = cano_column_int64(row, 2, 0);
+		entry->state = cano_column_text(row, 3);
+		entry->output = cano_column_jsonb(row, 4);
+	}
+	drain->all_read = drain->nentries == n && n < CANO_ENTRIES;
 	MemoryContextSwitchTo(spi_context);
-	return true;
 }
 
 bool

@@ -19,6 +19,17 @@
 #define CANO_UNDONE				'u'
 #define CANO_UNDO_FAILED		'f' /* still on the stack, but not tried again */
 
+/* Entries of the stack that are read at once. */
+#define CANO_ENTRIES			16
+
+typedef struct CanoEntry
+{
+	int64		sequence;
+	int64		definition;
+	const char *state;
+	Jsonb	   *output;			/* or NULL */
+} CanoEntry;
+
 typedef struct CanoDrain
 {
 	CanoRunEnd	end;			/* how the run was to end */
@@ -26,8 +37,11 @@ typedef struct CanoDrain
 	List	   *more;			/* those of this batch */
 	int64		limit_ms;		/* 0: none */
 	TimestampTz due_at;			/* when it is over, or DT_NOEND */
-	int64		at;				/* sequence of the entry at hand, or less than 0 */
-	Jsonb	   *output;			/* of that */
+	int			nentries;		/* read, the topmost first */
+	int			at;				/* behind the one at hand */
+	bool		all_read;		/* there are no others */
+	CanoEntry	entries[CANO_ENTRIES];
+	Jsonb	   *output;			/* of the one at hand */
 } CanoDrain;
 
 extern void cano_store_drains_init(CanoSettlement *settlement);
@@ -39,10 +53,9 @@ extern void cano_store_drains(CanoSettlement *settlement);
 extern CanoDrain *cano_store_drain_load(int64 run, MemoryContext context);
 
 /*
- * Take the topmost entry that stands, from the run's sequence down: where the
- * run is now.  False if there is none.
+ * Read the topmost entries that stand, from a sequence down.
  */
-extern bool cano_store_drain_next(CanoRun *run, int64 *definition,
+extern void cano_store_drain_read(int64 run, int64 sequence, CanoDrain *drain,
 								  MemoryContext context);
 
 /* Is the run being rolled back, and how is it to end? */
