@@ -5,11 +5,12 @@
  *
  * A run takes one of so many numbers when it begins and gives it back when it
  * ends.  To take one never waits: a number that somebody else is about to take
- * is passed by, by means of locks that last until the commit.  Who finds none
- * waits outside, and who ends lets the first of those in.  These two meet at
- * the workflow's gate, a lock that is taken when a batch is settled: the later
- * one sees what the earlier one left, so that nobody waits outside while there
- * is room.
+ * is passed by, by means of locks that last until the commit.  So the commit
+ * comes before the run's first step, and who finds all that are free locked
+ * looks again soon.  Who finds none waits outside, and who ends lets the first
+ * of those in.  These two meet at the workflow's gate, a lock that is taken
+ * when a batch is settled: the later one sees what the earlier one left, so
+ * that nobody waits outside while there is room.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,8 +32,20 @@
 /* How many free numbers to look at before giving up. */
 #define MAX_LOOKS		64
 
+/* How soon to look again when others are about to take all that are free. */
+#define LOOK_AGAIN_MS	200
+
+typedef enum CanoNumber
+{
+	CANO_NUMBER_TAKEN,
+	CANO_NUMBER_LOCKED,			/* by others, for the moment */
+	CANO_NUMBER_NONE
+} CanoNumber;
+
 static bool begins(const CanoRun *run);
-static bool take_number(const CanoDefinition *definition, int64 run);
+static void wait_outside(CanoSettlement *settlement, CanoRun *run,
+						 CanoNumber number);
+static CanoNumber take_number(const CanoDefinition *definition, int64 run);
 static LOCKTAG tag_of(const char *workflow, int number, int class);
 static int	compare_gates(const void *a, const void *b);
 
@@ -41,6 +54,8 @@ cano_gate_enter(CanoSettlement *settlement, CanoRun *run)
 {
 	MemoryContext context = CurrentMemoryContext;
 	const CanoDefinition *definition = run->definition;
+	CanoPlace	place = {run->priority, run->job};
+	CanoNumber	number = CANO_NUMBER_NONE;
 	CanoWindow	window;
 	bool		inside;
 
@@ -48,16 +63,39 @@ cano_gate_enter(CanoSettlement *settlement, CanoRun *run)
 		 settlement->now >= cano_run_deadline(run))
 		return true;
 	cano_window_open(&window);
-	inside = cano_store_has_number(definition->workflow, run->id) ||
-		take_number(definition, run->id);
+	inside = cano_store_has_number(definition->workflow, run->id);
+	if (!inside)
+		number = take_number(definition, run->id);
 	cano_window_close(&window);
 	MemoryContextSwitchTo(context);
 	if (inside)
 		return true;
-	cano_settle_timer(settlement, run, DT_NOEND, CANO_WAIT_GATE);
-	cano_store_touch_gate(&settlement->gates, definition->workflow,
-						  definition->concurrency, 0);
+	if (number == CANO_NUMBER_TAKEN)
+	{
+		cano_settle_job(settlement, run);
+		cano_wake_at_commit(settlement->owner, settlement->now, place);
+	}
+	else
+		wait_outside(settlement, run, number);
 	return false;
+}
+
+/*
+ * Whoever has locked a number may yet not take it, and tells nobody.
+ */
+static void
+wait_outside(CanoSettlement *settlement, CanoRun *run, CanoNumber number)
+{
+	const CanoDefinition *definition = run->definition;
+	TimestampTz due = DT_NOEND;
+
+	if (number == CANO_NUMBER_LOCKED)
+		due = TimestampTzPlusMilliseconds(settlement->now, LOOK_AGAIN_MS);
+	else
+		cano_store_touch_gate(&settlement->gates, definition->workflow,
+							  definition->concurrency, 0);
+	cano_settle_timer(settlement, run, due, CANO_WAIT_GATE);
+	cano_wake_at_commit(settlement->owner, due, CANO_NO_PLACE);
 }
 
 /*
@@ -70,9 +108,10 @@ begins(const CanoRun *run)
 		(run->duty == CANO_DUTY_PREPARE && run->errors == 0);
 }
 
-static bool
+static CanoNumber
 take_number(const CanoDefinition *definition, int64 run)
 {
+	CanoNumber	result = CANO_NUMBER_NONE;
 	int			numbers[MAX_LOOKS];
 	int			n = cano_store_free_numbers(definition->workflow,
 											definition->concurrency, MAX_LOOKS,
@@ -82,12 +121,13 @@ take_number(const CanoDefinition *definition, int64 run)
 	{
 		LOCKTAG		tag = tag_of(definition->workflow, numbers[i], NUMBER_CLASS);
 
+		if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+			result = CANO_NUMBER_LOCKED;
 		/* Whoever had it locked may have taken it. */
-		if (LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL &&
-			cano_store_take_number(definition->workflow, numbers[i], run))
-			return true;
+		else if (cano_store_take_number(definition->workflow, numbers[i], run))
+			return CANO_NUMBER_TAKEN;
 	}
-	return false;
+	return result;
 }
 
 void

@@ -51,5 +51,17 @@ is($server->safe_psql('postgres', q{
 	SELECT max((SELECT count(*) FROM under_way o WHERE o.since <= u.since AND o.until > u.since)) FROM under_way u}),
 	'3', 'never more than three are under way, and at times that many');
 is($server->safe_psql('postgres', 'SELECT count(*) FROM cano._inside'), '0', 'nobody has kept a place');
+
+# One is under way as soon as its first task begins.
+$server->safe_psql('postgres', q{
+	SELECT cano.define('gate', cano.task('a', 'note_behind_gate', next => 'end'), cano.exit('end'),
+		cano.options(concurrency => 1))});
+close_gate($server);
+my @runs = map { submit($server, "'gate'") } 1 .. 3;
+wait_at_gate($server);
+ok($server->poll_query_until('postgres', q{SELECT count(*) = 2 FROM cano._timer WHERE waiting = 'q' AND due_at = 'infinity'}),
+	'whoever waits outside does nothing while the first task of another one lasts');
+open_gate($server);
+ok(wait_ended($server, $_), 'runs that wait at the gate come to their end') for @runs;
 $server->stop;
 done_testing();
