@@ -12,7 +12,7 @@ CREATE FUNCTION cano._slots(
 	OUT pid integer, OUT database oid, OUT role oid, OUT kind text, OUT status text,
 	OUT run_id bigint, OUT workflow text, OUT state text, OUT task text, OUT attempt integer,
 	OUT since timestamptz, OUT started_at timestamptz,
-	OUT done bigint, OUT total bigint, OUT note text, OUT branch integer)
+	OUT done bigint, OUT total bigint, OUT note text, OUT branch integer, OUT after_end boolean)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'cano_slots';
@@ -58,7 +58,8 @@ SELECT s.pid,
 	CASE WHEN s.done IS NOT NULL THEN
 		pg_catalog.jsonb_build_object('done', s.done, 'total', s.total, 'note', s.note)
 	END AS progress,
-	s.branch
+	s.branch,
+	s.after_end
 FROM cano._slots() s
 WHERE s.run_id IS NOT NULL
 	AND s.database = (SELECT d.oid FROM pg_catalog.pg_database d
@@ -134,7 +135,7 @@ LEFT JOIN LATERAL (
 	SELECT pg_catalog.jsonb_build_object('done', q.succeeded + q.failed, 'total', q.total, 'note', NULL) AS progress
 	FROM cano._fan q WHERE q.id = coalesce(j.fan, t.fan)) f ON true
 LEFT JOIN cano.activity a
-	ON r.status = 'active' AND a.run_id = r.id AND a.branch IS NULL
+	ON r.status = 'active' AND a.run_id = r.id AND a.branch IS NULL AND NOT a.after_end
 WHERE cano._can_see(r.owner, r.owner_name, r.origin);
 COMMENT ON VIEW cano._runs IS 'every run and where it is';
 

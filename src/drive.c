@@ -33,6 +33,7 @@
 #include "window.h"
 
 static bool look(CanoDrive *drive, CanoRun *run);
+static bool is_late(CanoDrive *drive, CanoRun *run);
 static void load(CanoDrive *drive, CanoRun *run);
 static void drive_run(CanoDrive *drive, CanoRun *run);
 static bool woken_early(CanoDrive *drive, CanoRun *run);
@@ -70,6 +71,7 @@ cano_drive(CanoDrive *drive, CanoRun *run)
 
 /*
  * Jobs that only ask for a look at their run, which the settling gives it.
+ * What they were about may be of the run's time before it was resumed.
  */
 static bool
 look(CanoDrive *drive, CanoRun *run)
@@ -81,7 +83,8 @@ look(CanoDrive *drive, CanoRun *run)
 			return true;
 		case CANO_DUTY_STOP:
 		case CANO_DUTY_DEADLINE:
-			cano_stop_settle(&drive->settlement, run);
+			if (run->stop || (!run->ended && is_late(drive, run)))
+				cano_stop_settle(&drive->settlement, run);
 			return true;
 		case CANO_DUTY_LEASE:
 			cano_external_settle_lease(&drive->settlement, run);
@@ -89,6 +92,18 @@ look(CanoDrive *drive, CanoRun *run)
 		default:
 			return false;
 	}
+}
+
+/*
+ * A run that was resumed since has another deadline, and must not be woken for
+ * the one that it had.
+ */
+static bool
+is_late(CanoDrive *drive, CanoRun *run)
+{
+	run->definition = cano_definition_get(run->definition_id);
+	MemoryContextSwitchTo(drive->context);
+	return drive->settlement.now >= cano_run_deadline(run);
 }
 
 /*

@@ -103,9 +103,16 @@ find(int64 run, CanoEndedRun *ended)
 	CanoWindow	window;
 	bool		found;
 
-	/* Whom it does not belong to must not lock it. */
+	/*
+	 * Whom it does not belong to must not lock it, nor must anybody while it
+	 * is under way: its worker would have to wait for him.
+	 */
 	if (!cano_lookup_run(run, &lookup))
 		return false;
+	memset(ended, 0, sizeof(*ended));
+	ended->active = strcmp(lookup.status, "active") == 0;
+	if (ended->active)
+		return true;
 	cano_window_open(&window);
 	found = cano_store_lock_ended(run, context, ended);
 	cano_window_close(&window);

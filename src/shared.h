@@ -121,6 +121,7 @@ typedef struct CanoTask
 	bool		stopped;		/* somebody asked that it stop; set under the
 								 * LWLock, too */
 	bool		sheltered;		/* is not to be interrupted for that */
+	bool		after_end;		/* is called after the run's end */
 	int			attempt;
 	int			branch;			/* -1: none */
 	int64		run;

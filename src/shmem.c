@@ -35,7 +35,7 @@
 #include "lookup.h"
 #include "shmem.h"
 
-#define SLOT_COLUMNS	16
+#define SLOT_COLUMNS	17
 
 static void request_memory(void);
 static void make_memory(void);
@@ -325,6 +325,7 @@ cano_slot_begin(const CanoDoing *doing)
 	mine->running = true;
 	mine->stopped = false;
 	mine->sheltered = doing->sheltered;
+	mine->after_end = doing->after_end;
 	mine->run = doing->run;
 	mine->fan = doing->fan;
 	mine->branch = doing->branch;
@@ -483,11 +484,12 @@ put_slot(ReturnSetInfo *rsinfo, const CanoSlot *slot, const CanoTask *task)
 		values[14] = text_datum(task->note, &nulls[14]);
 		values[15] = Int32GetDatum(task->branch);
 		nulls[15] = task->branch < 0;
+		values[16] = BoolGetDatum(task->after_end);
 	}
 	else
 	{
 		memset(&nulls[5], true, 6 * sizeof(bool));
-		nulls[15] = true;
+		nulls[15] = nulls[16] = true;
 	}
 	if (slot->kind == CANO_SLOT_STARTING || !task->running || !task->progress)
 		memset(&nulls[12], true, 3 * sizeof(bool));

@@ -38,6 +38,7 @@ typedef struct CanoDoing
 	int			branch;			/* -1: none */
 	int			attempt;
 	bool		sheltered;		/* is told to stop, but not interrupted */
+	bool		after_end;		/* the run has ended, or goes on elsewhere */
 	TimestampTz since;
 	const char *workflow;
 	const char *state;

@@ -382,6 +382,7 @@ begin_slot(const CanoRun *run, TimestampTz since)
 		.task = function ? function->name : "",
 		.attempt = run->attempt,
 		.sheltered = is_sheltered(run),
+		.after_end = run->duty == CANO_DUTY_AFTER,
 		.since = since
 	};
 

@@ -48,6 +48,12 @@ static CanoStatement take_key = {
 	4, {OIDOID, TEXTOID, TEXTOID, INT8OID}
 };
 
+/* Whoever asked it to stop when it was about to end has what he wanted. */
+static CanoStatement forget_stops = {
+	"DELETE FROM cano._stop s WHERE s.run = $1",
+	1, {INT8OID}
+};
+
 /* The run is under way again. */
 static CanoStatement revive = {
 	"UPDATE cano._run r SET status = 'active', definition = $2, resumed_at = $3,"
@@ -192,6 +198,7 @@ cano_store_resume(const CanoEndedRun *ended, const CanoResumption *to,
 		cano_statement_run(&take_key, key, NULL, SPI_OK_INSERT) == 0)
 		return false;
 	(void) cano_statement_run(&revive, run, NULL, SPI_OK_UPDATE);
+	(void) cano_statement_run(&forget_stops, run, NULL, SPI_OK_DELETE);
 	run_restack(ended, strcmp(ended->state, state->name) == 0 ?
 				ended->sequence : CANO_NO_SEQUENCE);
 	if (leaves_row)
