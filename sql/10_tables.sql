@@ -127,7 +127,7 @@ CREATE TABLE cano._timer (
 										-- (q)ueued: too many are under way
 );
 CREATE INDEX ON cano._timer (owner, due_at);
-CREATE INDEX ON cano._timer (awaits, priority, id) WHERE waiting = 'q';
+CREATE INDEX ON cano._timer (awaits, owner, priority, id) WHERE waiting = 'q';
 
 -- Runs under way of workflows that limit how many: each has a number.
 CREATE TABLE cano._inside (

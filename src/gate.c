@@ -8,9 +8,10 @@
  * is passed by, by means of locks that last until the commit.  So the commit
  * comes before the run's first step, and who finds all that are free locked
  * looks again soon.  Who finds none waits outside, and who ends lets the first
- * of those in.  These two meet at the workflow's gate, a lock that is taken
- * when a batch is settled: the later one sees what the earlier one left, so
- * that nobody waits outside while there is room.
+ * of those in, the first of every owner: nobody else's may be one that does
+ * not come.  These two meet at the workflow's gate, a lock that is taken when a
+ * batch is settled: the later one sees what the earlier one left, so that
+ * nobody waits outside while there is room.
  *
  *-------------------------------------------------------------------------
  */

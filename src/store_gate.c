@@ -41,16 +41,29 @@ static CanoStatement leave = {
 	3, {TEXTARRAYOID, INT8ARRAYOID, INT4ARRAYOID}
 };
 
+/*
+ * As many of each owner as there is room for, so that nobody waits for others
+ * who are let in and do not come.
+ */
 static CanoStatement let_in = {
-	"WITH due AS ("
+	"WITH RECURSIVE owner AS ("
+	"	(SELECT t.owner FROM cano._timer t"
+	"	WHERE t.waiting = 'q' AND t.awaits = $1 ORDER BY t.owner LIMIT 1)"
+	"	UNION ALL"
+	"	SELECT n.owner FROM owner o, LATERAL ("
+	"		SELECT t.owner FROM cano._timer t"
+	"		WHERE t.waiting = 'q' AND t.awaits = $1 AND t.owner > o.owner"
+	"		ORDER BY t.owner LIMIT 1) n)"
+	", due AS ("
 	"	DELETE FROM cano._timer t"
 	"	WHERE t.id = ANY (ARRAY("
-	"		SELECT s.id FROM cano._timer s"
-	"		WHERE s.waiting = 'q' AND s.awaits = $1"
-	"		ORDER BY s.priority, s.id"
-	"		LIMIT (SELECT greatest($2 - count(*), 0) FROM cano._inside i"
-	"			WHERE i.workflow = $1)"
-	"		FOR UPDATE SKIP LOCKED))"
+	"		SELECT c.id FROM owner o, LATERAL ("
+	"			SELECT s.id FROM cano._timer s"
+	"			WHERE s.waiting = 'q' AND s.awaits = $1 AND s.owner = o.owner"
+	"			ORDER BY s.priority, s.id"
+	"			LIMIT (SELECT greatest($2 - count(*), 0) FROM cano._inside i"
+	"				WHERE i.workflow = $1)"
+	"			FOR UPDATE SKIP LOCKED) c))"
 	"	RETURNING " CANO_JOB_COLUMNS ")"
 	" INSERT INTO cano._job (" CANO_JOB_COLUMNS ")"
 	" SELECT " CANO_JOB_COLUMNS " FROM due"

@@ -1,6 +1,6 @@
 -- options(concurrency): how many runs of a workflow are under way at once.
 \ir lib/start.psql
-SELECT plan(22);
+SELECT plan(24);
 
 CREATE SCHEMA t_concurrency;
 CREATE FUNCTION t_concurrency.bad() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'bad'; END $$;
@@ -79,5 +79,26 @@ SELECT is((SELECT string_agg(DISTINCT status, ' ' ORDER BY status) FROM cano.run
 SELECT is((SELECT count(*) FROM cano.runs WHERE workflow = 't_concurrency.one' AND status = 'failed'), 25::bigint, 'each as it should');
 SELECT throws_ok($$SELECT cano.define('t_concurrency.none', cano.exit('end'), cano.options(concurrency => 0))$$, 'CN001', NULL, 'a limit of nothing is refused');
 
+-- Nobody waits for another one's run that is let in and does not begin.
+CREATE ROLE t_concurrency_other LOGIN;
+SELECT cano.grant_usage('t_concurrency_other');
+SELECT cano.define('t_concurrency.shared',
+	cano.receive('hold', signal => 'go', next => 'end'), cano.exit('end'), cano.options(concurrency => 1));
+SELECT cano.submit('t_concurrency.shared') AS first \gset
+CALL cano.work();
+SET ROLE t_concurrency_other;
+SELECT cano.submit('t_concurrency.shared') AS second \gset
+CALL cano.work();
+RESET ROLE;
+SELECT cano.submit('t_concurrency.shared') AS third \gset
+CALL cano.work();
+SELECT is(pg_temp.statuses('t_concurrency.shared'), 'waiting queued queued', 'runs of two roles wait outside');
+ALTER ROLE t_concurrency_other NOLOGIN;
+SELECT cano.signal(:first, 'go');
+CALL cano.work();
+SELECT is(pg_temp.statuses('t_concurrency.shared'), 'completed queued waiting', 'one begins though another one before it cannot');
+
 SELECT * FROM finish();
+SELECT cano.revoke_usage('t_concurrency_other');
+DROP ROLE t_concurrency_other;
 DROP SCHEMA t_concurrency CASCADE;
