@@ -47,6 +47,7 @@ cano_blame_visit(const CanoRun *run)
 		.sequence = run->sequence,
 		.branch = run->branch,
 		.attempt = run->attempt,
+		.errors = run->errors,
 		.state = run->state_name
 	};
 
@@ -120,6 +121,7 @@ cano_blame_take(const CanoRun *run)
 		failed_visit.sequence == run->sequence &&
 		failed_visit.branch == run->branch &&
 		failed_visit.attempt == run->attempt &&
+		failed_visit.errors == run->errors &&
 		strcmp(failed_visit.state, run->state_name) == 0;
 
 	/* Forgotten when it is settled, or found to be of the past. */

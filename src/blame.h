@@ -18,6 +18,7 @@ typedef struct CanoVisit
 	int64		sequence;
 	int			branch;
 	int			attempt;
+	int			errors;
 	const char *state;
 } CanoVisit;
 
