@@ -76,13 +76,23 @@ CREATE FUNCTION cano.resume(
 	state text DEFAULT NULL,
 	data jsonb DEFAULT NULL,
 	version integer DEFAULT NULL,
-	force boolean DEFAULT false,
-	keep_results boolean DEFAULT false)
+	force boolean DEFAULT false)
 RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cano_resume';
-COMMENT ON FUNCTION cano.resume IS
-	'let a failed or cancelled run go on from its last checkpoint or from a state, with its time over again and data merged over its own; keep_results: branches and items of the split or batch it failed in that had succeeded are not run again. False for a run that is under way';
+COMMENT ON FUNCTION cano.resume(bigint, text, jsonb, integer, boolean) IS
+	'let a failed or cancelled run go on from its last checkpoint or from a state, with its time over again and data merged over its own. False for a run that is under way';
+
+CREATE FUNCTION cano.resume(
+	run bigint,
+	keep_results boolean,
+	data jsonb DEFAULT NULL,
+	force boolean DEFAULT false)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cano_resume_with_results';
+COMMENT ON FUNCTION cano.resume(bigint, boolean, jsonb, boolean) IS
+	'let a run that failed in a split or batch go on there; with keep_results branches and items that had succeeded are not run again';
 
 CREATE FUNCTION cano.compensate(run bigint)
 RETURNS boolean

@@ -19,8 +19,12 @@
 #include "window.h"
 
 PG_FUNCTION_INFO_V1(cano_resume);
+PG_FUNCTION_INFO_V1(cano_resume_with_results);
 PG_FUNCTION_INFO_V1(cano_compensate);
 
+static void refuse_null(FunctionCallInfo fcinfo);
+static bool resume(int64 run, const char *state, Jsonb *patch, int version,
+				   bool force, bool keep_results);
 static bool find(int64 run, CanoEndedRun *ended);
 static void check_log(const CanoEndedRun *ended, bool force);
 static const CanoDefinition *choose_version(const CanoEndedRun *ended,
@@ -31,38 +35,69 @@ pg_noreturn static void refuse_key(const CanoEndedRun *ended,
 								   const CanoDefinition *definition);
 
 /*
- * resume(run bigint, state text, data jsonb, version integer, force boolean,
- *		  keep_results boolean)
+ * resume(run bigint, state text, data jsonb, version integer, force boolean)
  */
 Datum
 cano_resume(PG_FUNCTION_ARGS)
 {
-	bool		force = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
-	Jsonb	   *patch = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2);
-	char	   *state = PG_ARGISNULL(1) ? NULL :
-		text_to_cstring(PG_GETARG_TEXT_PP(1));
-	CanoResumption to = {.now = cano_now(), .same_visit = state == NULL};
+	refuse_null(fcinfo);
+	PG_RETURN_BOOL(resume(PG_GETARG_INT64(0),
+						  PG_ARGISNULL(1) ? NULL :
+						  text_to_cstring(PG_GETARG_TEXT_PP(1)),
+						  PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2),
+						  PG_ARGISNULL(3) ? 0 : Max(PG_GETARG_INT32(3), -1),
+						  !PG_ARGISNULL(4) && PG_GETARG_BOOL(4), false));
+}
+
+/*
+ * resume(run bigint, keep_results boolean, data jsonb, force boolean)
+ */
+Datum
+cano_resume_with_results(PG_FUNCTION_ARGS)
+{
+	refuse_null(fcinfo);
+	PG_RETURN_BOOL(resume(PG_GETARG_INT64(0), NULL,
+						  PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2), 0,
+						  !PG_ARGISNULL(3) && PG_GETARG_BOOL(3),
+						  !PG_ARGISNULL(1) && PG_GETARG_BOOL(1)));
+}
+
+static void
+refuse_null(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(cano_errcode(CANO_CAT_CONFIGURATION)),
+				 errmsg("run must not be null")));
+}
+
+/*
+ * A state (NULL: where it is) and a version (0: its own) of the caller's
+ * choice.
+ */
+static bool
+resume(int64 run, const char *state, Jsonb *patch, int version, bool force,
+	   bool keep_results)
+{
+	CanoResumption to = {
+		.now = cano_now(),
+		.same_visit = state == NULL,
+		.keep_results = keep_results
+	};
 	CanoEndedRun ended;
 	CanoPlace	place;
 	CanoWindow	window;
 	bool		resumed;
 
 	cano_window_refuse_restricted("cano.resume");
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(cano_errcode(CANO_CAT_CONFIGURATION)),
-				 errmsg("run must not be null")));
-	if (!find(PG_GETARG_INT64(0), &ended))
-		cano_lookup_not_found(PG_GETARG_INT64(0));
+	if (!find(run, &ended))
+		cano_lookup_not_found(run);
 	if (ended.active)
-		PG_RETURN_BOOL(false);
+		return false;
 	check_log(&ended, force);
-	to.definition = choose_version(&ended, PG_ARGISNULL(3) ? 0 :
-								   Max(PG_GETARG_INT32(3), -1), force);
+	to.definition = choose_version(&ended, version, force);
 	to.state = choose_state(to.definition, state ? state : ended.state);
 	to.data = patch_data(&ended, patch);
-	to.keep_results = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5) && to.same_visit &&
-		to.definition->id == ended.definition;
 
 	cano_window_open(&window);
 	resumed = cano_store_resume(&ended, &to, &place);
@@ -70,7 +105,7 @@ cano_resume(PG_FUNCTION_ARGS)
 	if (!resumed)
 		refuse_key(&ended, to.definition);
 	cano_wake_at_commit(ended.owner, to.now, place);
-	PG_RETURN_BOOL(true);
+	return true;
 }
 
 /*
