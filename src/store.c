@@ -21,7 +21,6 @@
 #include "utils/lsyscache.h"
 
 #include "error.h"
-#include "guc.h"
 #include "store.h"
 #include "store_drain.h"
 #include "store_external.h"
@@ -716,13 +715,10 @@ add_runs(CanoRows *runs, const CanoRows *rows)
 		cano_rows_set(runs, cano_rows_add(runs), 0, rows->values[0][i]);
 }
 
-/*
- * Ids of servers with different cano.node_id never meet.
- */
 int64
 cano_store_new_id(void)
 {
 	Oid			sequence = get_relname_relid("_id", cano_extension()->schema);
 
-	return ((int64) cano_node_id << 48) + nextval_internal(sequence, false);
+	return cano_store_node() + nextval_internal(sequence, false);
 }

@@ -17,6 +17,7 @@
 
 #include "definition.h"
 #include "fsm.h"
+#include "guc.h"
 #include "place.h"
 #include "statement.h"
 #include "store_event.h"
@@ -289,8 +290,17 @@ extern void cano_settle_part_end(CanoSettlement *settlement, CanoRun *run);
 /* The job is done with: the lane has no more branches to go on with. */
 extern void cano_settle_job_end(CanoSettlement *settlement, CanoRun *run);
 
-/* A new id for a run or a job.  Needs no window. */
+/*
+ * A new id for a run or a job, and the part of it that says which node made
+ * it: ids of servers with different cano.node_id never meet.  Needs no window.
+ */
 extern int64 cano_store_new_id(void);
+
+static inline int64
+cano_store_node(void)
+{
+	return (int64) cano_node_id << 48;
+}
 
 /*
  * The run may wait, or begin to wait, for a signal or an answer that is there,

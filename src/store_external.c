@@ -15,7 +15,6 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
-#include "guc.h"
 #include "store_external.h"
 
 static CanoStatement offer = {
@@ -186,15 +185,6 @@ static CanoStatement extend = {
 	4, {TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID}
 };
 
-static int64 node(void);
-
-/* The part of a new id that says which node made it. */
-static int64
-node(void)
-{
-	return (int64) cano_node_id << 48;
-}
-
 void
 cano_store_external_init(CanoSettlement *settlement)
 {
@@ -219,7 +209,7 @@ cano_store_external(CanoSettlement *settlement, TimestampTz *due_at)
 
 		cano_rows_arrays(leases, &look_after, values);
 		values[2] = TimestampTzGetDatum(settlement->now);
-		values[3] = Int64GetDatum(node());
+		values[3] = Int64GetDatum(cano_store_node());
 		values[4] = TimestampTzGetDatum(again);
 		(void) cano_statement_run(&look_after, values, NULL, SPI_OK_SELECT);
 		place.priority = cano_column_int32(0, 1, place.priority);
@@ -271,7 +261,7 @@ cano_store_take_work(const char *queue, Oid owner, int max,
 		Int64GetDatum((int64) GetSystemIdentifier()),
 		Int32GetDatum(max),
 		TimestampTzGetDatum(lease_until),
-		Int64GetDatum(node())
+		Int64GetDatum(cano_store_node())
 	};
 
 	return cano_statement_run(&take, values, NULL, SPI_OK_SELECT);
@@ -323,7 +313,7 @@ cano_store_extend_work(const char *token, TimestampTz now,
 		CStringGetTextDatum(token),
 		TimestampTzGetDatum(now),
 		TimestampTzGetDatum(lease_until),
-		Int64GetDatum(node())
+		Int64GetDatum(cano_store_node())
 	};
 
 	return cano_statement_run(&extend, values, NULL, SPI_OK_SELECT) > 0;

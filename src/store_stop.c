@@ -15,7 +15,6 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
-#include "guc.h"
 #include "shmem.h"
 #include "store.h"
 #include "store_stop.h"
@@ -108,13 +107,6 @@ static CanoStatement stop_children = {
 	3, {INT8ARRAYOID, TIMESTAMPTZOID, INT8OID}
 };
 
-/* The part of a new id that says which node made it. */
-static int64
-node(void)
-{
-	return (int64) cano_node_id << 48;
-}
-
 CanoPlace
 cano_store_ask(const CanoAddressee *who, const char *reason, TimestampTz now)
 {
@@ -172,7 +164,7 @@ cano_store_stop(CanoRows *stops, TimestampTz now, TimestampTz *look_again_at)
 	if (stops->nrows == 0)
 		return none;
 	cano_rows_arrays(stops, &stop, values);
-	values[1] = Int64GetDatum(node());
+	values[1] = Int64GetDatum(cano_store_node());
 	values[2] = TimestampTzGetDatum(TimestampTzPlusMilliseconds(now, LOOK_AGAIN_MS));
 	values[3] = Int32GetDatum(none.priority);
 	values[4] = Int64GetDatum(none.id);
@@ -202,7 +194,7 @@ cano_store_stop_children(CanoRows *parents, TimestampTz now)
 		return CANO_NO_PLACE;
 	cano_rows_arrays(parents, &stop_children, values);
 	values[1] = TimestampTzGetDatum(now);
-	values[2] = Int64GetDatum(node());
+	values[2] = Int64GetDatum(cano_store_node());
 	n = cano_statement_run(&stop_children, values, NULL, SPI_OK_SELECT);
 	for (int i = 0; i < n; i++)
 		cano_stop_at_commit(cano_column_int64(i, 3, 0), 0);
