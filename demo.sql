@@ -239,7 +239,8 @@ BEGIN
 	ASSERT (SELECT array_agg(r.status ORDER BY r.run_id) FROM cano.runs AS r WHERE r.workflow = 'order' AND r.input ->> 'order_no' !~ '^D')
 		= ARRAY['completed', 'completed', 'failed'];
 	ASSERT (SELECT array_agg(r.status ORDER BY r.run_id) FROM cano.runs AS r WHERE r.workflow = 'end of day') = ARRAY['completed'];
-	ASSERT (SELECT count(DISTINCT h.order_no) FROM shop.handed_over AS h WHERE h.carrier = 'horse') = 502;
+	ASSERT (SELECT count(DISTINCT h.order_no) FROM shop.handed_over AS h WHERE h.carrier = 'horse') = 502,
+		(SELECT string_agg(DISTINCT i.error ->> 'message', '; ') FROM cano.items AS i);
 	ASSERT (SELECT count(*) FROM shop.handed_over) = 502;
 	ASSERT (SELECT count(*) FROM cano.attempts) = 4;
 	ASSERT (SELECT count(*) FROM cano.dead_letters) = 2;

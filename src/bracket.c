@@ -91,6 +91,13 @@ cano_bracket_close(const CanoBracket *bracket)
 	MemoryContextSwitchTo(bracket->context);
 	CurrentResourceOwner = bracket->owner;
 	clean = cano_call_scrub();
+
+	/*
+	 * The lock timer may have run out at the moment when the lock was granted,
+	 * and its interruption be pending: it is not for whoever comes next.
+	 */
+	if (get_timeout_indicator(LOCK_TIMEOUT, true))
+		QueryCancelPending = false;
 	AtEOXact_GUC(false, bracket->guc_level);
 	LockTimeout = bracket->lock_timeout;
 	return clean;
