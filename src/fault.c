@@ -40,6 +40,11 @@ cano_fault_attempt(const CanoRun *run, const CanoStep *step)
 {
 	const char *task = task_name(run);
 
+	/* A batch need not have a function that finishes it. */
+	if (task == NULL && step->decision.fault == CANO_FAULT_NO_NEXT)
+		return cano_error_make(CANO_CAT_WORKFLOW,
+							   "state \"%s\" has no next state, and nothing names one",
+							   run->state_name);
 	if (task == NULL)
 		task = "";
 

@@ -490,7 +490,7 @@ attempt_failed(const CanoRun *run, const ErrorData *edata, bool timed_out,
 	else if (cano_call_in_body() && error->category != CANO_CAT_RESOURCE)
 		error->category = CANO_CAT_TASK_EXECUTION;
 	else if (run->duty == CANO_DUTY_JOIN &&
-			 error->category == CANO_CAT_TASK_EXECUTION)
+			 strcmp(error->sqlstate, "54000") == 0)
 		error->category = CANO_CAT_WORKFLOW;	/* results beyond all limits */
 	if (strncmp(error->sqlstate, "XX", 2) == 0 ||
 		strcmp(error->sqlstate, "P0004") == 0)

@@ -1,7 +1,7 @@
 -- Batches: what an item may say, what finish may decide, time, and the end of
 -- the run while items are under way.
 \ir lib/start.psql
-SELECT plan(57);
+SELECT plan(60);
 
 CREATE SCHEMA t_batch;
 CREATE SEQUENCE t_batch.loads;
@@ -223,6 +223,18 @@ CALL cano.work();
 SELECT is(pg_temp.error(:run, 'category') || ': ' || pg_temp.items(:run), 'workflow_timeout: cancelled, cancelled',
 	'a run''s own timeout covers its items');
 SELECT is(pg_temp.left(:run), 0::bigint, 'and leaves nothing to do');
+
+-- outputs that do not fit the parameter of finish, and nobody to say where to go
+CREATE FUNCTION t_batch.number(outputs int) RETURNS int LANGUAGE sql RETURN outputs;
+SELECT pg_temp.start('{good}', jsonb_build_object('finish', 't_batch.number', 'retry', cano.fixed(1, '0'))) AS run \gset
+CALL cano.work();
+SELECT is((SELECT count(*) FROM cano.attempts WHERE run_id = :run AND sqlstate = '22P02'), 2::bigint,
+	'what cannot be converted for finish is an ordinary failed attempt');
+SELECT is(pg_temp.error(:run, 'category'), 'retry_exhausted', 'which is retried');
+SELECT pg_temp.start('{good}', '{"next": null, "targets": ["other", "end"]}') AS run \gset
+CALL cano.work();
+SELECT is(pg_temp.error(:run, 'message'), 'state "b" has no next state, and nothing names one',
+	'a batch without finish goes to next only');
 
 -- a loop
 CREATE FUNCTION t_batch.count(n int DEFAULT 0) RETURNS SETOF int LANGUAGE sql AS $$ SELECT generate_series(1, 3 - n) $$;
