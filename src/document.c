@@ -41,7 +41,6 @@ typedef struct Parser
 	bool		exits;			/* there is an exit */
 
 	/* The state being read, if it is one that is being read */
-	const char *name;			/* or NULL */
 	int			state;
 	bool		decides;		/* its function returns an outcome */
 	bool		partial_timeout;	/* it joins when its time is over */
@@ -256,7 +255,6 @@ parse_state(Parser *parser, const char *name, JsonbContainer *part)
 		cano_value_refuse("Leave \"state\" out, or let it be the key it stands under.",
 						  place, "has another name inside");
 
-	parser->name = name;
 	parser->state = cano_graph_add_state(&parser->graph, name);
 	parser->decides = false;
 	parser->partial_timeout = false;
@@ -268,7 +266,6 @@ parse_state(Parser *parser, const char *name, JsonbContainer *part)
 	push_key(&parser->states, name);
 	end_object(&object, &value);
 	cano_push_jsonb(&parser->states, WJB_VALUE, &value);
-	parser->name = NULL;
 	parser->state = -1;
 }
 
@@ -629,9 +626,8 @@ read_function(Parser *parser, const char *place, const CanoRule *rule,
 
 	if (value->type != jbvString)
 		cano_value_refuse_type(place, rule->key, "a function's name", value);
-	function = cano_function_resolve(parser->name ? parser->name : place,
-									 rule->key, cano_value_string(value),
-									 rule->use);
+	function = cano_function_resolve(place, rule->key,
+									 cano_value_string(value), rule->use);
 	if (rule->flags & CANO_RULE_DECIDES && function->returns_outcome)
 		parser->decides = true;
 	cano_value_set_string(value, function->name);

@@ -50,8 +50,7 @@ typedef struct Refusal
 /* For the error context callback that names state and function. */
 typedef struct Resolving
 {
-	const char *whose;			/* what "state" is: a state or an observer */
-	const char *state;
+	const char *place;			/* whose it is: state "y" */
 	const char *key;
 	const char *given;
 	MemoryContext context;
@@ -154,13 +153,12 @@ catalog_changed(Datum arg, int cacheid, uint32 hashvalue)
 }
 
 CanoFunctionName *
-cano_function_resolve(const char *state, const char *key, const char *given,
+cano_function_resolve(const char *place, const char *key, const char *given,
 					  CanoUse use)
 {
 	CanoFunctionName *result = palloc(sizeof(CanoFunctionName));
 	Resolving	resolving = {
-		.whose = use == CANO_USE_OBSERVE ? "observer" : "state",
-		.state = state,
+		.place = place,
 		.key = key,
 		.given = given,
 		.context = CurrentMemoryContext
@@ -190,8 +188,8 @@ cano_function_resolve(const char *state, const char *key, const char *given,
 	if (refusal.reason != NULL)
 		ereport(ERROR,
 				(errcode(cano_errcode(CANO_CAT_CONFIGURATION)),
-				 errmsg("function \"%s\" of %s \"%s\" %s",
-						given, resolving.whose, state, refusal.reason),
+				 errmsg("function \"%s\" of %s %s",
+						given, place, refusal.reason),
 				 errdetail("It is named under \"%s\".", key),
 				 refusal.hint ? errhint("%s", refusal.hint) : 0));
 
@@ -229,12 +227,11 @@ resolving_error(void *arg)
 
 	errcode(cano_errcode(CANO_CAT_CONFIGURATION));
 	if (edata->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION)
-		errmsg("function \"%s\" of %s \"%s\" does not exist",
-			   resolving->given, resolving->whose, resolving->state);
+		errmsg("function \"%s\" of %s does not exist",
+			   resolving->given, resolving->place);
 	else
-		errmsg("function \"%s\" of %s \"%s\" cannot be resolved: %s",
-			   resolving->given, resolving->whose, resolving->state,
-			   edata->message);
+		errmsg("function \"%s\" of %s cannot be resolved: %s",
+			   resolving->given, resolving->place, edata->message);
 	errdetail("It is named under \"%s\".", resolving->key);
 	errhint("Check the name, the argument types, the search_path and your rights on the schema.");
 }

@@ -39,10 +39,10 @@ typedef struct CanoFunctionName
 /*
  * Resolve what a definer wrote, by his search_path and with his rights, and
  * check everything that can be known before the first call.  Raises CN001
- * with a message that names state (or observer) and function.  Result is in
- * the current memory context.
+ * with a message that names the place (such as: state "charge") and the
+ * function.  Result is in the current memory context.
  */
-extern CanoFunctionName *cano_function_resolve(const char *state,
+extern CanoFunctionName *cano_function_resolve(const char *place,
 											   const char *key,
 											   const char *given,
 											   CanoUse use);

@@ -166,7 +166,8 @@ read_arguments(FunctionCallInfo fcinfo, CanoObserverRow *row)
 	row->name = name_argument(fcinfo, 0, "name");
 	if (PG_ARGISNULL(1))
 		refuse("run", "must not be null");
-	row->function = *cano_function_resolve(row->name, "run",
+	row->function = *cano_function_resolve(psprintf("observer \"%s\"", row->name),
+										   "run",
 										   text_to_cstring(PG_GETARG_TEXT_PP(1)),
 										   CANO_USE_OBSERVE);
 	row->events = PG_ARGISNULL(2) ? NULL : events_argument(fcinfo);

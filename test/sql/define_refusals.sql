@@ -102,6 +102,10 @@ SELECT shop_refusals.options(cano.options(log => 'error'));
 SELECT shop_refusals.options(cano.options(durability => 'none'));
 SELECT shop_refusals.options(cano.options(on_timeout => 'ignore'));
 
+-- Functions of what is no state
+SELECT shop_refusals.options(cano.options(on_end => 'shop_refusals.nothing'));
+SELECT shop_refusals.options(cano.options(resources => ARRAY[cano.with_resource('r', setup => 'shop_refusals.nothing')]));
+
 -- Splits
 SELECT shop_refusals.state(cano.split('a', ARRAY['shop_refusals.work'], next => 'done', join => cano.percentage(0)));
 SELECT shop_refusals.state(cano.split('a', ARRAY['shop_refusals.work'], next => 'done', join => cano.percentage(1.01)));
