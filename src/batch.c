@@ -44,7 +44,7 @@
 #include "window.h"
 
 /* The most jobs that one claim takes. */
-#define MAX_CLAIM		64
+#define MAX_CLAIM		256
 
 /* How long to leave the tables alone after an error of the engine's own. */
 #define TROUBLE_MS		1000
@@ -70,13 +70,18 @@ static void claim_family(CanoBatch *batch, TimestampTz now, int limit,
 static void claim_any(CanoBatch *batch, TimestampTz now, int limit,
 					  CanoBatchResult *result);
 static void settle(CanoBatch *batch);
+static void set_claim_limit(const CanoDrive *drive);
 static void batch_failed(CanoBatch *batch, CanoBatchResult *result);
 
 /* Reset at the beginning of each batch; holds everything of it. */
 static MemoryContext batch_context = NULL;
 
-/* How many jobs the next claim takes: doubled while tasks are quick. */
+/*
+ * How many jobs the next claim takes.  It doubles while tasks are quick, until
+ * some had to be put back; from there it feels its way.
+ */
 static int	claim_limit = 1;
+static bool was_too_much = false;
 
 /* So many jobs are still to be run one a transaction. */
 static int	one_by_one = 0;
@@ -147,13 +152,22 @@ batch_body(CanoBatch *batch, CanoBatchResult *result)
 
 	if (one_by_one > 0)
 		one_by_one--;
-	else if (drive->slow)
+	else
+		set_claim_limit(drive);
+}
+
+static void
+set_claim_limit(const CanoDrive *drive)
+{
+	if (drive->slow)
 		claim_limit = 1;
 	else if (drive->put_back > 0)
 		claim_limit = Max(Min(claim_limit, drive->nruns - drive->put_back), 1);
 	else if (drive->nruns == claim_limit &&
 			 cano_drive_elapsed_ms(drive->started) < cano_batch_time)
-		claim_limit = Min(claim_limit * 2, MAX_CLAIM);
+		claim_limit = Min(claim_limit + (was_too_much ? claim_limit / 8 + 1 : claim_limit),
+						  MAX_CLAIM);
+	was_too_much = drive->put_back > 0 || (was_too_much && !drive->slow);
 }
 
 /*

@@ -28,6 +28,7 @@
 #include "pace.h"
 #include "shmem.h"
 #include "stop.h"
+#include "txn.h"
 
 static void record_attempt(CanoDrive *drive, CanoRun *run, const CanoStep *step);
 static TimestampTz due_at(const CanoDrive *drive, const CanoRun *run,
@@ -117,7 +118,8 @@ cano_drive_must_stop(CanoDrive *drive, const CanoRun *run)
 	if ((drive->steps > 0 && drive->one_by_one) ||
 		drive->steps >= cano_batch_steps ||
 		(drive->max_steps > 0 && drive->steps >= drive->max_steps) ||
-		cano_drive_elapsed_ms(drive->started) >= cano_batch_time)
+		cano_drive_elapsed_ms(drive->started) >= cano_batch_time ||
+		cano_txn_is_wanted())
 		drive->stop = true;
 	else if (cano_pace_may_exceed(run, cano_batch_time) || run->careful ||
 			 cano_blame_is_separate(run))

@@ -22,7 +22,7 @@ int			cano_max_workers = 8;
 int			cano_workers_per_role = 4;
 int			cano_idle_timeout = 10000;
 int			cano_batch_time = 5;
-int			cano_batch_steps = 64;
+int			cano_batch_steps = 1000;
 int			cano_long_task = 300000;
 int			cano_max_crashes = 3;
 int			cano_max_value_size = 65536;
@@ -62,7 +62,7 @@ cano_guc_init(void)
 	DefineCustomIntVariable("cano.batch_steps",
 							"Sets how many steps may share one commit.",
 							NULL,
-							&cano_batch_steps, 64, 1, 10000,
+							&cano_batch_steps, 1000, 1, 10000,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("cano.batch_time",
 							"Sets how long steps may gather before they are committed.",

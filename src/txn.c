@@ -11,11 +11,19 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "txn.h"
+
+/*
+ * Other sessions know the subtransactions of a transaction by heart up to
+ * PGPROC_MAX_CACHED_SUBXIDS; one task may need a few.
+ */
+#define MAX_SUBXIDS		(PGPROC_MAX_CACHED_SUBXIDS - 8)
 
 static void keep_books(void);
 
@@ -51,6 +59,20 @@ cano_txn_begin(void)
 	session_context = CurrentMemoryContext;
 	session_owner = CurrentResourceOwner;
 	BeginInternalSubTransaction(NULL);
+}
+
+bool
+cano_txn_is_wanted(void)
+{
+	TransactionId xid = GetTopTransactionIdIfAny();
+	LOCKTAG		tag;
+
+	if (!TransactionIdIsValid(xid))
+		return false;
+	if (MyProc->subxidStatus.count >= MAX_SUBXIDS)
+		return true;
+	SET_LOCKTAG_TRANSACTION(tag, xid);
+	return LockHasWaiters(&tag, ExclusiveLock, false);
 }
 
 /*

@@ -26,6 +26,12 @@ extern void cano_txn_begin(void);
 /* Commit as the role; raises what the commit raises. */
 extern void cano_txn_commit(bool async);
 
+/*
+ * Is it time to commit: does anybody wait for a row that this transaction has
+ * written, or do subtransactions begin to cost the others' snapshots?
+ */
+extern bool cano_txn_is_wanted(void);
+
 /* After an error was caught, copied and flushed. */
 extern void cano_txn_abort(void);
 
