@@ -9,7 +9,8 @@ use Exporter 'import';
 use Sessions qw(connection value together cpu wal);
 use Time::HiRes qw(time sleep);
 
-our @EXPORT_OK = qw(%WORKLOADS %BY_HAND cano by_hand set_workers set_synchronous_commit submit_many pickup submission footprint admin);
+our @EXPORT_OK = qw(%WORKLOADS %BY_HAND admin by_hand cano client footprint load_definitions next_round pickup
+  set_synchronous_commit set_workers submission submit_many wait_for_runs wait_until worker_pids);
 
 # Runs of one measurement, the steps that each counts for, and its input.
 our %WORKLOADS = (
@@ -79,6 +80,24 @@ sub set
 	return;
 }
 
+# Workflows and rivals.
+sub load_definitions
+{
+	foreach my $file (qw(workloads by_hand))
+	{
+		system('psql', '-X', '-q', '-o', '/dev/null', '-v', 'ON_ERROR_STOP=1', '-f', "bench/sql/$file.sql") == 0
+		  or die "cannot load $file.sql\n";
+	}
+	return;
+}
+
+# Between rounds, and only there.
+sub next_round
+{
+	admin()->do('CHECKPOINT');
+	return;
+}
+
 sub set_synchronous_commit
 {
 	my ($value) = @_;
@@ -92,15 +111,17 @@ sub set_workers
 {
 	my ($n) = @_;
 
+	my @old = worker_pids();
+
 	set('cano.workers_per_role', $n);
-	admin()->do('SELECT pg_terminate_backend(pid) FROM cano.workers');
-	wait_until('SELECT NOT EXISTS (SELECT FROM cano.workers)');
+	admin()->do('SELECT pg_terminate_backend(pid) FROM unnest(?::int[]) pid', undef, \@old);
+	wait_until('SELECT NOT EXISTS (SELECT FROM cano.workers WHERE pid = ANY (?))', \@old);
 	return;
 }
 
 sub worker_pids
 {
-	return @{ admin()->selectcol_arrayref('SELECT pid FROM cano.workers') };
+	return @{ admin()->selectcol_arrayref('SELECT pid FROM cano.workers WHERE pid IS NOT NULL') };
 }
 
 # Submit so many runs in one transaction; returns the first id and the last.
@@ -130,8 +151,8 @@ sub cano
 	my $known = $WORKLOADS{$workload};
 	my $ends = $known->{ends} // 'completed';
 
-	wait_for_runs(submit_many($workload, 200)) unless $workload =~ /W[67]/;
-	wait_for_runs(submit_many('W2', 500)) if $workload =~ /W[67]/;
+	wait_for_runs(submit_many('W2', 500));
+	wait_for_runs(submit_many($workload, $known->{runs} < 100 ? 1 : 200));
 	$runs //= $known->{runs};
 
 	my @pids = worker_pids();

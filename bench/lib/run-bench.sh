@@ -8,4 +8,4 @@ case " $* " in
 esac
 make_private_postgres
 build_and_install >"$WORK/build.log" 2>&1 || { tail -n 40 "$WORK/build.log"; die "could not build"; }
-SHOW_LOG=1 test/with_server.sh -c bench/bench.conf perl -Ibench/lib bench/bench.pl "$@"
+test/with_server.sh -c bench/bench.conf perl -Ibench/lib bench/bench.pl "$@"
