@@ -39,6 +39,7 @@ static void load_run(CanoSettlement *settlement, CanoRun *run, int row);
 static void add_checkpoint(CanoSettlement *settlement, CanoRun *run, char kind,
 						   const Jsonb *output);
 static void settle_endings(CanoSettlement *settlement);
+static bool are_in_order(const CanoRows *runs);
 static void add_runs(CanoRows *runs, const CanoRows *rows);
 static void forget_crashes(CanoSettlement *settlement, const CanoRun *run);
 static int	add_job(CanoSettlement *settlement, CanoRows *rows, CanoRun *run,
@@ -97,12 +98,14 @@ static CanoStatement promote_family = {
 	"	c.started_at, c.since, c.errors, c.cursor, c.signal, c.data, r.definition, r.origin, r.max_attempts," \
 	"	r.key, r.input, r.headers, r.parent, r.depth," \
 	"	greatest(r.submitted_at, r.run_at, r.resumed_at), r.status = 'active'," \
-	"	(SELECT x.crashes FROM cano._crash x WHERE x.job = c.id)," \
+	"	CASE WHEN (SELECT EXISTS (SELECT FROM cano._crash)) THEN" \
+	"	(SELECT x.crashes FROM cano._crash x WHERE x.job = c.id) END," \
 	"	s.run IS NOT NULL, s.reason, c.branch, b.input," \
 	"	c.fan, " CANO_FAN_COLUMNS \
 	" FROM claimed c JOIN cano._run r ON r.id = c.run" \
-	" LEFT JOIN cano._stop s ON s.run = c.run" \
-	"	AND s.id = (SELECT min(o.id) FROM cano._stop o WHERE o.run = c.run)" \
+	" LEFT JOIN LATERAL (SELECT o.run, o.reason FROM cano._stop o" \
+	"	WHERE o.run = CASE WHEN (SELECT EXISTS (SELECT FROM cano._stop)) THEN c.run END" \
+	"	ORDER BY o.id LIMIT 1) s ON true" \
 	" LEFT JOIN cano._fan f ON f.id = c.fan" \
 	" LEFT JOIN cano._branch b ON b.fan = c.fan AND b.branch = c.branch" \
 	" ORDER BY c.priority, c.id"
@@ -688,8 +691,8 @@ settle_endings(CanoSettlement *settlement)
 		&settlement->records->unnumbered : NULL;
 	CanoRows	ended;
 
-	/* One that ends is locked by its update, a listener by nothing else. */
-	if (listeners->nrows > 0 || endings->nrows > 1 || unnumbered != NULL)
+	/* The update locks those that end, one after the other as they are here. */
+	if (listeners->nrows > 0 || unnumbered != NULL || !are_in_order(endings))
 	{
 		CanoRows	runs;
 
@@ -705,6 +708,18 @@ settle_endings(CanoSettlement *settlement)
 	cano_rows_init(&ended, &delete_crashes_of_runs);
 	add_runs(&ended, endings);
 	(void) cano_rows_run(&ended, &delete_crashes_of_runs, SPI_OK_DELETE);
+}
+
+/*
+ * By their ids, as claims bring them?
+ */
+static bool
+are_in_order(const CanoRows *runs)
+{
+	for (int i = 1; i < runs->nrows; i++)
+		if (DatumGetInt64(runs->values[0][i - 1]) >= DatumGetInt64(runs->values[0][i]))
+			return false;
+	return true;
 }
 
 /* The first column of each row. */

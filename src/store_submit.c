@@ -25,13 +25,75 @@
 #include "store.h"
 #include "store_submit.h"
 
-/* Parameters of "insert", by number - 1. */
-enum
-{
-	P_IDS, P_INPUTS, P_DEFINITION, P_ORIGIN, P_OWNER, P_OWNER_NAME, P_PRIORITY,
-	P_MAX_ATTEMPTS, P_RUN_AT, P_NOW, P_KEY, P_TAGS, P_HEADERS, P_STATE, P_TASK,
-	P_VERSION, P_LEAVES_ROW, P_DUE_AT, P_LATER, P_PARENT, P_DEPTH, P_DEADLINE,
-	P_DUTY, P_COUNT
+/*
+ * Every statement that inserts comes twice: for one run, whose id is $1, and
+ * for several, whose ids are.
+ */
+#define ONE				"$1", ""
+#define EACH			"u.id", " FROM unnest($1) u (id)"
+#define ONE_RUN			"$1", "$2", ""
+#define EACH_RUN		"u.id", "u.input", " FROM unnest($1, $2) u (id, input)"
+
+#define INSERT_RUN_(id, input, from) \
+	"INSERT INTO cano._run (id, input, definition, origin, owner, owner_name," \
+	"	priority, max_attempts, run_at, submitted_at, status, cleared, dead," \
+	"	key, tags, headers, parent, depth)" \
+	" SELECT " id ", " input ", $3, $4, $5, $6, $7, $8, $9, $10, 'active'," \
+	"	false, false, $11, $12, $13, $14, $15" from
+#define INSERT_RUN(which) INSERT_RUN_(which)
+#define RUN_TYPES \
+	INT8OID, INT8OID, OIDOID, NAMEOID, INT4OID, INT4OID, TIMESTAMPTZOID, \
+	TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, JSONBOID, INT8OID, INT4OID
+
+#define INSERT_ENTRY_(id, from) \
+	"INSERT INTO cano._checkpoint (run, sequence, kind, version, job," \
+	"	recorded_at, state, task)" \
+	" SELECT " id ", 0, 'e', $2, " id ", $3, $4, $5" from
+#define INSERT_ENTRY(which) INSERT_ENTRY_(which)
+#define ENTRY_TYPES INT4OID, TIMESTAMPTZOID, TEXTOID, TEXTOID
+
+#define JOB_COLUMNS \
+	"owner, priority, id, run, duty, state, attempt, sequence, errors"
+#define JOB_TYPES OIDOID, INT4OID, CHAROID, TEXTOID, INT8OID
+
+#define INSERT_JOB_(id, from) \
+	"INSERT INTO cano._job (" JOB_COLUMNS ")" \
+	" SELECT $2, $3, " id ", " id ", $4, $5, 1, $6, 0" from
+#define INSERT_JOB(which) INSERT_JOB_(which)
+
+#define INSERT_LATER_(id, from) \
+	"INSERT INTO cano._timer (" JOB_COLUMNS ", due_at, waiting)" \
+	" SELECT $2, $3, " id ", " id ", $4, $5, 1, $6, 0, $7, 's'" from
+#define INSERT_LATER(which) INSERT_LATER_(which)
+
+#define INSERT_DEADLINE_(id, from) \
+	"INSERT INTO cano._timer (" JOB_COLUMNS ", due_at, waiting)" \
+	" SELECT $2, $3, -" id ", " id ", 'd', '', 0, 0, 0, $4, 'd'" from
+#define INSERT_DEADLINE(which) INSERT_DEADLINE_(which)
+
+static CanoStatement insert_run[] = {
+	{INSERT_RUN(ONE_RUN), 15, {INT8OID, JSONBOID, RUN_TYPES}},
+	{INSERT_RUN(EACH_RUN), 15, {INT8ARRAYOID, JSONBARRAYOID, RUN_TYPES}}
+};
+
+static CanoStatement insert_entry[] = {
+	{INSERT_ENTRY(ONE), 5, {INT8OID, ENTRY_TYPES}},
+	{INSERT_ENTRY(EACH), 5, {INT8ARRAYOID, ENTRY_TYPES}}
+};
+
+static CanoStatement insert_job[] = {
+	{INSERT_JOB(ONE), 6, {INT8OID, JOB_TYPES}},
+	{INSERT_JOB(EACH), 6, {INT8ARRAYOID, JOB_TYPES}}
+};
+
+static CanoStatement insert_later[] = {
+	{INSERT_LATER(ONE), 7, {INT8OID, JOB_TYPES, TIMESTAMPTZOID}},
+	{INSERT_LATER(EACH), 7, {INT8ARRAYOID, JOB_TYPES, TIMESTAMPTZOID}}
+};
+
+static CanoStatement insert_deadline[] = {
+	{INSERT_DEADLINE(ONE), 4, {INT8OID, OIDOID, INT4OID, TIMESTAMPTZOID}},
+	{INSERT_DEADLINE(EACH), 4, {INT8ARRAYOID, OIDOID, INT4OID, TIMESTAMPTZOID}}
 };
 
 static CanoStatement take_key = {
@@ -47,41 +109,11 @@ static CanoStatement key_holder = {
 	4, {OIDOID, TEXTOID, TEXTOID, JSONBOID}
 };
 
-static CanoStatement insert = {
-	"WITH new AS ("
-	"	SELECT u.id, u.input"
-	"	FROM unnest($1, $2) u (id, input)"
-	"), run AS ("
-	"	INSERT INTO cano._run (id, definition, origin, owner, owner_name,"
-	"		priority, max_attempts, run_at, submitted_at, status, cleared, dead,"
-	"		key, tags, headers, parent, depth, input)"
-	"	SELECT n.id, $3, $4, $5, $6, $7, $8, $9, $10, 'active', false, false,"
-	"		$11, $12, $13, $20, $21, n.input FROM new n"
-	"), entry AS ("
-	"	INSERT INTO cano._checkpoint (run, sequence, kind, version, job,"
-	"		recorded_at, state, task)"
-	"	SELECT n.id, 0, 'e', $16, n.id, $10, $14, $15 FROM new n WHERE $17"
-	"), job AS ("
-	"	INSERT INTO cano._job (owner, priority, id, run, duty, state,"
-	"		attempt, sequence, errors)"
-	"	SELECT $5, $7, n.id, n.id, $23, $14, 1,"
-	"		CASE WHEN $17 THEN 0 ELSE -1 END, 0 FROM new n WHERE NOT $19"
-	")"
-	" INSERT INTO cano._timer (owner, priority, id, run, duty, state,"
-	"	attempt, sequence, errors, due_at, waiting)"
-	" SELECT $5, $7, n.id, n.id, $23, $14, 1,"
-	"	CASE WHEN $17 THEN 0 ELSE -1 END, 0, $18, 's' FROM new n WHERE $19"
-	" UNION ALL"
-	" SELECT $5, $7, -n.id, n.id, 'd', '', 0, 0, 0, $22, 'd'"
-	" FROM new n WHERE $22 IS NOT NULL",
-	P_COUNT, {INT8ARRAYOID, JSONBARRAYOID, INT8OID, INT8OID, OIDOID, NAMEOID,
-		INT4OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID,
-		JSONBOID, TEXTOID, TEXTOID, INT4OID, BOOLOID, TIMESTAMPTZOID, BOOLOID,
-	INT8OID, INT4OID, TIMESTAMPTZOID, CHAROID}
-};
-
-static void insert_runs(const CanoSubmission *submission, int n, Datum *ids,
-						Datum *inputs);
+static void insert(const CanoSubmission *submission, bool many, Datum ids,
+				   Datum inputs);
+static void insert_runs(const CanoSubmission *submission, bool many, Datum ids,
+						Datum inputs);
+static void insert_jobs(const CanoSubmission *submission, bool many, Datum ids);
 
 bool
 cano_store_take_key(const CanoSubmission *submission, Datum input, int64 *run)
@@ -124,9 +156,7 @@ cano_store_take_key(const CanoSubmission *submission, Datum input, int64 *run)
 void
 cano_store_submit_as(const CanoSubmission *submission, Datum input, int64 run)
 {
-	Datum		id = Int64GetDatum(run);
-
-	insert_runs(submission, 1, &id, &input);
+	insert(submission, false, Int64GetDatum(run), input);
 }
 
 void
@@ -141,63 +171,105 @@ cano_store_submit(const CanoSubmission *submission, int n, Datum *inputs,
 		ids[i] = Int64GetDatum(runs[i]);
 	}
 	if (n > 0)
-		insert_runs(submission, n, ids, inputs);
+		insert(submission, true,
+			   PointerGetDatum(construct_array(ids, n, INT8OID, 8,
+											   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)),
+			   PointerGetDatum(construct_array(inputs, n, JSONBOID, -1,
+											   false, TYPALIGN_INT)));
 }
 
 static void
-insert_runs(const CanoSubmission *submission, int n, Datum *ids, Datum *inputs)
+insert(const CanoSubmission *submission, bool many, Datum ids, Datum inputs)
+{
+	insert_runs(submission, many, ids, inputs);
+	insert_jobs(submission, many, ids);
+}
+
+static void
+insert_runs(const CanoSubmission *submission, bool many, Datum ids,
+			Datum inputs)
+{
+	NameData	owner_name;
+	Datum		values[] = {
+		ids,
+		inputs,
+		Int64GetDatum(submission->definition->id),
+		Int64GetDatum((int64) GetSystemIdentifier()),
+		ObjectIdGetDatum(submission->owner),
+		NameGetDatum(&owner_name),
+		Int32GetDatum(submission->priority),
+		Int32GetDatum(submission->max_attempts),
+		TimestampTzGetDatum(submission->run_at),
+		TimestampTzGetDatum(submission->now),
+		submission->key ? CStringGetTextDatum(submission->key) : (Datum) 0,
+		PointerGetDatum(submission->tags),
+		PointerGetDatum(submission->headers),
+		Int64GetDatum(submission->parent),
+		Int32GetDatum(submission->depth)
+	};
+	const char	nulls[] = {
+		' ', ' ', ' ', ' ', ' ', ' ', ' ',
+		submission->max_attempts == 0 ? 'n' : ' ',
+		submission->has_run_at ? ' ' : 'n',
+		' ',
+		submission->key == NULL ? 'n' : ' ',
+		submission->tags == NULL ? 'n' : ' ',
+		submission->headers == NULL ? 'n' : ' ',
+		submission->parent == 0 ? 'n' : ' ',
+		' '
+	};
+
+	StaticAssertStmt(lengthof(nulls) == lengthof(values), "one for each");
+	namestrcpy(&owner_name, GetUserNameFromId(submission->owner, false));
+	(void) cano_statement_run(&insert_run[many], values, nulls, SPI_OK_INSERT);
+}
+
+/*
+ * The first checkpoint, unless something is done before the first state or
+ * the state leaves none; what makes the run due, now or later; and what ends
+ * it.
+ */
+static void
+insert_jobs(const CanoSubmission *submission, bool many, Datum ids)
 {
 	const CanoDefinition *definition = submission->definition;
 	const CanoState *start = &definition->model.states[definition->model.start];
 	const CanoFunctionName *task = definition->extra[definition->model.start].run;
 	bool		prepares = definition->nbefore > 0;
-	Datum		values[P_COUNT];
-	char		nulls[P_COUNT];
+	bool		leaves_row = cano_fsm_leaves_row(start) && !prepares;
+	Datum		state = CStringGetTextDatum(start->name);
+	Datum		owner = ObjectIdGetDatum(submission->owner);
+	Datum		priority = Int32GetDatum(submission->priority);
+	Datum		job[] = {
+		ids, owner, priority,
+		CharGetDatum((char) (prepares ? CANO_DUTY_PREPARE : CANO_DUTY_ENTER)),
+		state, Int64GetDatum(leaves_row ? 0 : CANO_NO_SEQUENCE),
+		TimestampTzGetDatum(submission->due_at)
+	};
 
-	memset(nulls, ' ', sizeof(nulls));
-	values[P_IDS] = PointerGetDatum(construct_array(ids, n, INT8OID, 8,
-													FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[P_INPUTS] = PointerGetDatum(construct_array(inputs, n, JSONBOID, -1,
-													   false, TYPALIGN_INT));
-	values[P_DEFINITION] = Int64GetDatum(definition->id);
-	values[P_ORIGIN] = Int64GetDatum((int64) GetSystemIdentifier());
-	values[P_OWNER] = ObjectIdGetDatum(submission->owner);
-	values[P_OWNER_NAME] = DirectFunctionCall1(namein,
-											   CStringGetDatum(GetUserNameFromId(submission->owner, false)));
-	values[P_PRIORITY] = Int32GetDatum(submission->priority);
-	values[P_MAX_ATTEMPTS] = Int32GetDatum(submission->max_attempts);
-	if (submission->max_attempts == 0)
-		nulls[P_MAX_ATTEMPTS] = 'n';
-	values[P_RUN_AT] = TimestampTzGetDatum(submission->run_at);
-	if (!submission->has_run_at)
-		nulls[P_RUN_AT] = 'n';
-	values[P_NOW] = TimestampTzGetDatum(submission->now);
-	values[P_KEY] = submission->key ? CStringGetTextDatum(submission->key) : (Datum) 0;
-	if (submission->key == NULL)
-		nulls[P_KEY] = 'n';
-	values[P_TAGS] = PointerGetDatum(submission->tags);
-	if (submission->tags == NULL)
-		nulls[P_TAGS] = 'n';
-	values[P_HEADERS] = PointerGetDatum(submission->headers);
-	if (submission->headers == NULL)
-		nulls[P_HEADERS] = 'n';
-	values[P_STATE] = CStringGetTextDatum(start->name);
-	values[P_TASK] = task ? CStringGetTextDatum(task->name) : (Datum) 0;
-	if (task == NULL)
-		nulls[P_TASK] = 'n';
-	values[P_VERSION] = Int32GetDatum(definition->version);
-	values[P_LEAVES_ROW] = BoolGetDatum(cano_fsm_leaves_row(start) && !prepares);
-	values[P_DUTY] = CharGetDatum((char) (prepares ? CANO_DUTY_PREPARE :
-										  CANO_DUTY_ENTER));
-	values[P_DUE_AT] = TimestampTzGetDatum(submission->due_at);
-	values[P_LATER] = BoolGetDatum(submission->due_at > submission->now);
-	values[P_PARENT] = Int64GetDatum(submission->parent);
-	if (submission->parent == 0)
-		nulls[P_PARENT] = 'n';
-	values[P_DEPTH] = Int32GetDatum(submission->depth);
-	values[P_DEADLINE] = TimestampTzGetDatum(TimestampTzPlusMilliseconds(submission->due_at,
-																		 definition->timeout_ms));
-	if (definition->timeout_ms == 0)
-		nulls[P_DEADLINE] = 'n';
-	(void) cano_statement_run(&insert, values, nulls, SPI_OK_INSERT);
+	if (leaves_row)
+	{
+		Datum		values[] = {
+			ids, Int32GetDatum(definition->version),
+			TimestampTzGetDatum(submission->now), state,
+			task ? CStringGetTextDatum(task->name) : (Datum) 0
+		};
+
+		(void) cano_statement_run(&insert_entry[many], values,
+								  task ? NULL : "    n", SPI_OK_INSERT);
+	}
+	(void) cano_statement_run(submission->due_at > submission->now ?
+							  &insert_later[many] : &insert_job[many],
+							  job, NULL, SPI_OK_INSERT);
+	if (definition->timeout_ms > 0)
+	{
+		Datum		values[] = {
+			ids, owner, priority,
+			TimestampTzGetDatum(TimestampTzPlusMilliseconds(submission->due_at,
+															definition->timeout_ms))
+		};
+
+		(void) cano_statement_run(&insert_deadline[many], values, NULL,
+								  SPI_OK_INSERT);
+	}
 }
