@@ -4,10 +4,11 @@
 //   node NAME.mjs WORKLOAD RUNS [PROCESSES]
 //
 // The parent makes the schema and fills the queue, then forks the workers.
-// The clock starts when every worker has loaded its code and connected, and it
-// stops when the database holds no unfinished run any more.  The parent leaves
-// the database alone until the workers say that they have handled the last
-// step, so that asking costs the engine nothing.
+// The clock starts when all of them have loaded their code and connected and
+// the first says that its engine has started; it stops when the database holds
+// no unfinished run any more.  The parent leaves the database alone until the
+// workers say that they have handled the last step, so that asking costs the
+// engine nothing.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,13 +17,13 @@ import pg from 'pg';
 const STEPS = { W1: 1, W2: 3, W2b: 3 };
 
 // An engine has
-//   schema                     the schema that is its own
-//   processes                  how many workers are fastest, per workload
-//   setup(runs, steps, workload)   makes the schema and fills the queue
-//   worker(workload, steps, done)  connects; gives start() and stop(); the handlers
-//                              call done(n) for n runs whose last step was run
-//   unfinished                 SQL giving a row as long as a run is unfinished
-//   finished(steps)            SQL giving the number of finished runs
+//   name, schema
+//   processes   how many workers are fastest, for each workload it has
+//   setup(runs, steps, workload)  makes the schema and fills the queue
+//   worker(workload, steps, done)  connects; gives start() and stop(), and its
+//     handlers call done(n) for n runs whose last step they have handled
+//   unfinished  SQL giving a row as long as a run is unfinished
+//   finished(steps)  SQL giving the number of finished runs
 export async function benchmark(engine) {
   try {
     const [workload, runs, processes = engine.processes[workload]] = process.argv.slice(2);
@@ -51,6 +52,7 @@ async function work(engine, workload, steps) {
   process.send('ready');
   await once(process, 'message');
   await worker.start();
+  process.send('started');
   await once(process, 'disconnect');
   await worker.stop();
   process.exit(0);
@@ -63,29 +65,38 @@ async function measure(engine, workload, steps, runs, processes) {
   await engine.setup(runs, steps, workload);
   await db.query('vacuum (analyze)');
 
-  let ready = 0, left = runs, fail;
+  let ready = 0, started = 0, left = runs, fail, look = () => {};
   const failed = new Promise((_, reject) => { fail = reject; });
+  failed.catch(() => {});
+  const until = (condition) => Promise.race([failed, new Promise((resolve) => {
+    look = () => { if (condition()) resolve(); };
+  })]);
   const workers = Array.from({ length: processes }, () =>
     fork(process.argv[1], process.argv.slice(2), { stdio: ['ignore', 2, 2, 'ipc'] }));
-  const exits = workers.map((w) => once(w, 'exit'));
-  for (const exit of exits)
-    exit.then(([code]) => fail(new Error(`a worker ended: ${code}`)));
-  const until = async (condition) => {
-    while (!condition()) await Promise.race([wake(workers), failed]);
-  };
-  for (const w of workers)
-    w.on('message', (m) => m === 'ready' ? ready++ : left -= m);
+  const exits = workers.map((worker) => {
+    worker.on('message', (message) => {
+      if (message === 'ready') ready++;
+      else if (message === 'started') started++;
+      else left -= message;
+      look();
+    });
+    return once(worker, 'exit').then(([code]) => {
+      fail(new Error(`a worker ended before the last run, with ${code}`));
+      return code;
+    });
+  });
 
   await until(() => ready === processes);
+  for (const worker of workers) worker.send('start');
+  await until(() => started > 0);
   const start = process.hrtime.bigint();
-  for (const w of workers) w.send('start');
   await until(() => left <= 0);
-  while ((await db.query(engine.unfinished)).rowCount > 0) await sleep(2);
+  while ((await db.query(engine.unfinished)).rowCount > 0)
+    await Promise.race([failed, sleep(2)]);
   const seconds = Number(process.hrtime.bigint() - start) / 1e9;
 
-  failed.catch(() => {});
-  for (const w of workers) w.disconnect();
-  for (const [code] of await Promise.all(exits))
+  for (const worker of workers) worker.disconnect();
+  for (const code of await Promise.all(exits))
     if (code !== 0) throw new Error(`a worker did not stop cleanly: ${code}`);
   const { rows } = await db.query({ text: engine.finished(steps), rowMode: 'array' });
   if (Number(rows[0][0]) !== runs)
@@ -95,6 +106,3 @@ async function measure(engine, workload, steps, runs, processes) {
   console.log(JSON.stringify(
     { peer: engine.name, workload, runs, steps: runs * steps, seconds }));
 }
-
-const wake = (workers) =>
-  Promise.race(workers.map((w) => once(w, 'message')));
