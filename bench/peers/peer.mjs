@@ -63,7 +63,7 @@ async function measure(engine, workload, steps, runs, processes) {
   await db.connect();
   await db.query(`drop schema if exists ${engine.schema} cascade`);
   await engine.setup(runs, steps, workload);
-  await db.query('vacuum (analyze)');
+  await db.query('vacuum');
 
   let ready = 0, started = 0, left = runs, fail, look = () => {};
   const failed = new Promise((_, reject) => { fail = reject; });
