@@ -6,7 +6,7 @@
 // of two connections more, and the refetch delay of 10 ms keeps the
 // notifications from causing fetches of few jobs.  Other numbers (4 to 500 jobs
 // at once, a local queue of 100 to 2000, a batch delay of 0 to 250 ms) were no
-// faster.  W1 gains from a second process, W2 does not.
+// faster.  W1 and W2b gain from a second process, W2 does not.
 //
 // W2: the handler of a step adds the job of the next one with addJob before it
 // ends.  Each addJob is a transaction with a NOTIFY, and PostgreSQL lets only
@@ -57,7 +57,7 @@ function gather(step, helpers) {
 await benchmark({
   name: 'graphile-worker',
   schema,
-  processes: { W1: 2, W2: 1, W2b: 1 },
+  processes: { W1: 2, W2: 1, W2b: 2 },
 
   async setup(runs) {
     const pgPool = pool(2);
