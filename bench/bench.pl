@@ -90,10 +90,16 @@ sub measure_peers
 {
 	my ($round) = @_;
 
-	foreach my $peer (Peers::names())
+	foreach my $cell (Peers::cells())
 	{
-		push @results, map { { %{ Peers::measure($peer, $_) }, engine => $peer, workload => $_, sessions => 1, round => $round, sync => 'on' } }
-		  grep { $wanted{$_} } qw(W1 W2);
+		my ($peer, $workload) = @$cell;
+
+		next unless $wanted{ substr $workload, 0, 2 };
+		push @results,
+		  { %{ Peers::measure($peer, $workload) },
+			engine => $workload eq 'W2b' ? "$peer, next steps in sets" : $peer,
+			workload => substr($workload, 0, 2),
+			sessions => 1, round => $round, sync => 'on' };
 	}
 	return;
 }
@@ -108,7 +114,7 @@ if ($option{flat})
 if ($option{peers})
 {
 	require Peers;
-	Peers::install();
+	Peers::prepare();
 }
 
 my $start = time;
