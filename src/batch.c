@@ -65,6 +65,7 @@ static bool may_work(CanoBatch *batch, CanoBatchResult *result);
 static void check_rights(void);
 static void claim(CanoBatch *batch, CanoBatchResult *result);
 static bool published(CanoBatch *batch, CanoPlace first);
+static bool publish(CanoBatch *batch, TimestampTz now);
 static void claim_family(CanoBatch *batch, TimestampTz now, int limit,
 						 CanoBatchResult *result);
 static void claim_any(CanoBatch *batch, TimestampTz now, int limit,
@@ -86,8 +87,8 @@ static bool was_too_much = false;
 /* So many jobs are still to be run one a transaction. */
 static int	one_by_one = 0;
 
-/* The latest transaction did nothing but put into the queue what was due. */
-static bool just_published = false;
+/* The next transaction looks first for what has become due. */
+static bool publishes_next = false;
 
 /* What has become due since then is not in the queue. */
 static TimestampTz published_until = DT_NOBEGIN;
@@ -256,6 +257,13 @@ published(CanoBatch *batch, CanoPlace first)
 	return true;
 }
 
+static bool
+publish(CanoBatch *batch, TimestampTz now)
+{
+	published_until = now;
+	return published(batch, cano_store_promote(batch->owner, now, NULL));
+}
+
 /*
  * A session that drives one run gives itself notice of what others sent.
  */
@@ -296,14 +304,11 @@ claim_any(CanoBatch *batch, TimestampTz now, int limit,
 	CanoPlace	hint = cano_lane_hint(batch->owner);
 	CanoPlace	from = hint;
 	CanoPlace	next;
-	bool		looks = !just_published;
+	bool		publishes = publishes_next;
 
 	/* Every other time, so that there is always time for the queue. */
-	if (looks)
-		published_until = now;
-	just_published = looks &&
-		published(batch, cano_store_promote(batch->owner, now, NULL));
-	if (just_published)
+	publishes_next = !publishes;
+	if (publishes && publish(batch, now))
 		return;
 	drive->nruns = cano_store_claim(&drive->settlement, from, limit,
 									batch->runs, batch_context);
@@ -320,7 +325,10 @@ claim_any(CanoBatch *batch, TimestampTz now, int limit,
 	}
 	if (drive->nruns == 0)
 	{
-		result->idle = looks;
+		publishes_next = false;
+		if (!publishes && publish(batch, now))
+			return;
+		result->idle = true;
 		result->next_due = cano_store_next_due(batch->owner, now, NULL);
 		return;
 	}

@@ -14,7 +14,7 @@ my $SINGLE = 'by hand, 1 step per commit';
 my $HUNDRED = 'by hand, 100 steps per commit';
 
 # Where bench/run looks for files.
-my $OUT = "$ENV{WORK}/tmp/result";
+my $OUT = ($ENV{TMPDIR} // q{/tmp}) . q{/result};
 
 sub percentile
 {
