@@ -22,6 +22,7 @@ typedef struct CanoCurrent
 	const struct CanoDefinition *definition;
 	const Jsonb *resources;		/* all of them, where they are no longer those
 								 * of the run; else NULL */
+	const struct CanoDrain *drain;	/* its run's rollback, or NULL */
 	bool		shares;			/* its transaction has other runs in hand */
 } CanoCurrent;
 

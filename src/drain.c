@@ -3,11 +3,11 @@
  * drain.c
  *	  The rollback of a run: what it has completed is undone, latest first.
  *
- * It begins in the commit that would have ended the run and is driven like
- * any other job, an entry of the stack a step.  The job's sequence says how
- * far down it has come, "errors" how many entries it has undone, "since" when
- * it began to.  An entry whose compensation failed is passed by and stays on
- * the stack.
+ * It begins in the commit that would have ended the run, goes on there as far
+ * as that may go, and is then driven like any other job, an entry of the stack
+ * a step.  The job's sequence says how far down it has come, "errors" how many
+ * entries it has undone, "since" when it began to.  An entry whose compensation
+ * failed is passed by and stays on the stack.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,28 +17,24 @@
 #include "drain.h"
 #include "error.h"
 #include "json.h"
-#include "shmem.h"
 #include "window.h"
 
 static bool take_entry(CanoRun *run, MemoryContext context);
+static void read_entries(CanoRun *run, MemoryContext context);
 static Jsonb *partial_error(const CanoDrain *drain, int undone, int errors);
 
 void
 cano_drain_begin(CanoSettlement *settlement, CanoRun *run,
 				 const CanoRunEnd *end)
 {
-	CanoRows   *rows = &settlement->drains;
-	CanoPlace	place = {run->priority, run->job};
-	int			row = cano_rows_add(rows);
+	CanoDrain  *drain = palloc0(sizeof(CanoDrain));
 
-	cano_rows_set(rows, row, 0, Int64GetDatum(run->id));
-	cano_rows_set(rows, row, 1,
-				  CharGetDatum(end->ending == CANO_CANCELLED ? 'c' : 'f'));
-	cano_rows_set(rows, row, 2, BoolGetDatum(end->dead));
-	cano_rows_set_text(rows, row, 3, end->state);
-	cano_rows_set_text(rows, row, 4, end->cancel_reason);
-	cano_rows_set_jsonb(rows, row, 5,
-						cano_json_array(NULL, list_make1(end->error)));
+	drain->end = *end;
+	drain->more = list_make1(end->error);
+	drain->limit_ms = run->definition->compensation_ms;
+	drain->due_at = DT_NOEND;
+	drain->next = run->completed;
+	run->drain = drain;
 
 	cano_settle_job_end(settlement, run);
 	run->duty = CANO_DUTY_UNDO;
@@ -47,8 +43,7 @@ cano_drain_begin(CanoSettlement *settlement, CanoRun *run,
 	run->since = DT_NOBEGIN;
 	run->cursor = NULL;
 	run->fan = NULL;
-	cano_settle_job(settlement, run);
-	cano_wake_at_commit(settlement->owner, settlement->now, place);
+	run->stop = false;
 }
 
 void
@@ -73,8 +68,7 @@ cano_drain_next(CanoRun *run, TimestampTz now, MemoryContext context)
 		run->since = now;
 	if (drain->limit_ms > 0)
 		drain->due_at = TimestampTzPlusMilliseconds(run->since, drain->limit_ms);
-	if ((run->attempt == CANO_NO_ENTRY || drain->at == 0) &&
-		!take_entry(run, context))
+	if (drain->entry == NULL && !take_entry(run, context))
 		return false;
 	if (now < drain->due_at)
 		return true;
@@ -96,77 +90,73 @@ take_entry(CanoRun *run, MemoryContext context)
 {
 	CanoDrain  *drain = run->drain;
 	const CanoEntry *entry;
-	CanoWindow	window;
 
-	if (drain->at == drain->nentries && !drain->all_read)
-	{
-		cano_window_open(&window);
-		cano_store_drain_read(run->id, run->sequence, drain, context);
-		cano_window_close(&window);
-		MemoryContextSwitchTo(context);
-	}
-	if (drain->at == drain->nentries)
+	if (drain->next == NULL && !drain->all_read)
+		read_entries(run, context);
+	entry = drain->next;
+	if (entry == NULL)
 		return false;
 
-	entry = &drain->entries[drain->at++];
+	drain->entry = entry;
+	drain->next = entry->below;
 	run->attempt = entry->sequence == run->sequence ? Max(run->attempt, 1) : 1;
 	run->sequence = entry->sequence;
 	run->state_name = entry->state;
-	drain->output = entry->output;
 	run->definition = cano_definition_get(entry->definition);
 	MemoryContextSwitchTo(context);
 	run->state = cano_fsm_state(&run->definition->model, run->state_name);
 	return true;
 }
 
-void
-cano_drain_ended(CanoSettlement *settlement, CanoRun *run, Jsonb *error)
+/*
+ * The first row of a run is never a completion.
+ */
+static void
+read_entries(CanoRun *run, MemoryContext context)
 {
-	CanoRows   *rows = &settlement->undone;
-	int			row = cano_rows_add(rows);
+	CanoDrain  *drain = run->drain;
+	int64		from = Min(run->sequence, run->written);
+	CanoWindow	window;
 
-	cano_rows_set(rows, row, 0, Int64GetDatum(run->id));
-	cano_rows_set(rows, row, 1, Int64GetDatum(run->sequence));
-	cano_rows_set(rows, row, 2,
-				  CharGetDatum(error ? CANO_UNDO_FAILED : CANO_UNDONE));
-	if (error != NULL)
-		run->drain->more = lappend(run->drain->more, error);
-	else
-		run->errors++;
-	cano_settle_part_end(settlement, run);
-	run->sequence--;
-	run->attempt = CANO_NO_ENTRY;
+	drain->all_read = from <= 0;
+	if (drain->all_read)
+		return;
+	cano_window_open(&window);
+	cano_store_drain_read(run->id, from, drain, context);
+	cano_window_close(&window);
+	MemoryContextSwitchTo(context);
 }
 
 void
-cano_drain_keep(CanoSettlement *settlement, const CanoRun *run)
+cano_drain_ended(CanoSettlement *settlement, CanoRun *run, Jsonb *error)
 {
 	CanoDrain  *drain = run->drain;
-	CanoRows   *rows = &settlement->collected;
-	int			row;
 
-	if (drain->more == NIL)
-		return;
-	row = cano_rows_add(rows);
-	cano_rows_set(rows, row, 0, Int64GetDatum(run->id));
-	cano_rows_set_jsonb(rows, row, 1, cano_json_array(drain->errors, drain->more));
+	cano_settle_mark(settlement, run, drain->entry,
+					 error ? CANO_UNDO_FAILED : CANO_UNDONE);
+	if (error != NULL)
+		drain->more = lappend(drain->more, error);
+	else
+		run->errors++;
+	cano_settle_part_end(settlement, run);
+	drain->entry = NULL;
+	run->sequence--;
+	run->attempt = CANO_NO_ENTRY;
 }
 
 void
 cano_drain_end(CanoSettlement *settlement, CanoRun *run, CanoRunEnd *end)
 {
 	CanoDrain  *drain = run->drain;
-	CanoRows   *rows = &settlement->drained;
-	int			errors;
+	int			errors = list_length(drain->more) - 1;
 
-	drain->errors = cano_json_array(drain->errors, drain->more);
-	errors = JB_ROOT_COUNT(drain->errors) - 1;
+	if (drain->errors != NULL)
+		errors += JB_ROOT_COUNT(drain->errors);
 	*end = drain->end;
 	end->rollback = cano_fsm_rolled_back(run->errors, errors);
-	end->error = end->rollback == CANO_ROLLBACK_PARTIAL ?
-		partial_error(drain, run->errors, errors) :
-		cano_json_element(drain->errors, 0);
-	cano_rows_set(rows, cano_rows_add(rows), 0, Int64GetDatum(run->id));
+	if (end->rollback == CANO_ROLLBACK_PARTIAL)
+		end->error = partial_error(drain, run->errors, errors);
+	cano_settle_drain_end(settlement, run);
 }
 
 /*
@@ -175,7 +165,7 @@ cano_drain_end(CanoSettlement *settlement, CanoRun *run, CanoRunEnd *end)
 static Jsonb *
 partial_error(const CanoDrain *drain, int undone, int errors)
 {
-	Jsonb	   *first = cano_json_element(drain->errors, 0);
+	const Jsonb *first = drain->end.error;
 	CanoError  *error = cano_error_make(CANO_CAT_COMPENSATION_FAILED,
 										"rollback failed in part, after: %s",
 										cano_json_get_text(first, "message"));
@@ -187,5 +177,6 @@ partial_error(const CanoDrain *drain, int undone, int errors)
 	json = cano_error_jsonb(error, cano_json_get_text(first, "state"),
 							cano_json_get_text(first, "task"),
 							cano_json_get_int(first, "attempts", 1));
-	return cano_json_set(json, "errors", drain->errors);
+	return cano_json_set(json, "errors",
+						 cano_json_array(drain->errors, drain->more));
 }

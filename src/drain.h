@@ -14,12 +14,12 @@
 #define CANO_NO_ENTRY	0
 
 /*
- * The run has come to this end, but for its rollback: leave a job for that.
+ * The run has come to this end, but for its rollback, which is now at hand.
  */
 extern void cano_drain_begin(CanoSettlement *settlement, CanoRun *run,
 							 const CanoRunEnd *end);
 
-/* A job of it was claimed. */
+/* The same of one that began in another transaction: a job of it was claimed. */
 extern void cano_drain_load(CanoRun *run, MemoryContext context);
 
 /*
@@ -34,8 +34,5 @@ extern void cano_drain_end(CanoSettlement *settlement, CanoRun *run,
 /* The entry at hand is undone or, with an error, was not to be. */
 extern void cano_drain_ended(CanoSettlement *settlement, CanoRun *run,
 							 Jsonb *error);
-
-/* A later transaction goes on. */
-extern void cano_drain_keep(CanoSettlement *settlement, const CanoRun *run);
 
 #endif							/* CANO_DRAIN_H */

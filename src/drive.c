@@ -63,10 +63,10 @@ cano_drive(CanoDrive *drive, CanoRun *run)
 	load(drive, run);
 	if (run->branch != CANO_NO_BRANCH)
 		cano_drive_lane(drive, run);
-	else if (run->duty == CANO_DUTY_UNDO)
-		cano_drive_drain(drive, run);
-	else
+	else if (run->duty != CANO_DUTY_UNDO)
 		drive_run(drive, run);
+	if (run->duty == CANO_DUTY_UNDO)
+		cano_drive_drain(drive, run);
 }
 
 /*
@@ -405,8 +405,12 @@ end_run(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 	}
 	cano_event_stopped(drive, run, step, end.cancel_reason);
 	cano_stop_settle_end(&drive->settlement, run);
-	if (decision->rolls_back)
-		cano_drain_begin(&drive->settlement, run, &end);
-	else
+	if (!decision->rolls_back)
+	{
 		cano_drive_settle_end(drive, run, &end);
+		return;
+	}
+	/* Of what has crashed it is to be known whether it was the rollback. */
+	drive->stop |= run->careful;
+	cano_drain_begin(&drive->settlement, run, &end);
 }

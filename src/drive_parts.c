@@ -57,8 +57,10 @@ cano_drive_drain(CanoDrive *drive, CanoRun *run)
 {
 	CanoStep	step;
 	CanoRunEnd	end;
+	bool		claimed = run->drain == NULL;
 
-	cano_drain_load(run, drive->context);
+	if (claimed)
+		cano_drain_load(run, drive->context);
 	while (cano_drain_next(run, drive->settlement.now, drive->context))
 	{
 		if (cano_drive_must_stop(drive, run))
@@ -69,7 +71,8 @@ cano_drive_drain(CanoDrive *drive, CanoRun *run)
 		if (!cano_drive_take_step(drive, run, &step) || !follow_undo(drive, run, &step))
 			return;
 	}
-	drive->steps++;
+	if (claimed)
+		drive->steps++;
 	run->definition = cano_definition_get(run->definition_id);
 	MemoryContextSwitchTo(drive->context);
 	cano_drain_end(&drive->settlement, run, &end);

@@ -139,7 +139,7 @@ cano_drive_put_back(CanoDrive *drive, CanoRun *run)
 	if (run->branch != CANO_NO_BRANCH)
 		cano_fan_mark(&drive->settlement, run);
 	else if (run->drain != NULL)
-		cano_drain_keep(&drive->settlement, run);
+		cano_settle_drain(&drive->settlement, run);
 	cano_wake_at_commit(drive->settlement.owner, drive->settlement.now, place);
 }
 
@@ -170,7 +170,7 @@ cano_drive_wait(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 	if (run->drain != NULL)
 	{
 		due = Min(due, run->drain->due_at);
-		cano_drain_keep(&drive->settlement, run);
+		cano_settle_drain(&drive->settlement, run);
 	}
 	if (step->decision.fans_out)
 	{

@@ -284,6 +284,7 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		.data = task_data(run),
 		.definition = run->definition,
 		.resources = cano_hook_resources(run),
+		.drain = run->drain,
 		.shares = run->shares
 	};
 	CanoBracket bracket;
@@ -427,7 +428,7 @@ call_function(const CanoRun *run, CanoStep *step)
 		.cursor = run->cursor,
 		.item = run->item,
 		.outputs = step->results.outputs,
-		.output = run->drain ? run->drain->output : NULL,
+		.output = run->drain ? run->drain->entry->output : NULL,
 		.input = run->input,
 		.headers = run->headers,
 		.signal = run->signal

@@ -39,7 +39,7 @@ cano_cancel(PG_FUNCTION_ARGS)
 	TimestampTz now = cano_now();
 	char	   *reason = PG_ARGISNULL(1) ? NULL :
 		unconstify(char *, cano_error_text(text_to_cstring(PG_GETARG_TEXT_PP(1))));
-	const CanoCurrent *current;
+	const CanoCurrent *current = cano_context_get();
 	CanoAddressee who;
 	CanoPlace	place;
 	CanoWindow	window;
@@ -55,6 +55,8 @@ cano_cancel(PG_FUNCTION_ARGS)
 	if (!found ||
 		!cano_lookup_can_see_row(who.owner, NameStr(who.owner_name), who.origin))
 		PG_RETURN_BOOL(false);
+	if (current != NULL && current->run == who.run && current->drain != NULL)
+		PG_RETURN_BOOL(current->drain->end.ending == CANO_CANCELLED);
 
 	cano_window_open(&window);
 	if (cano_store_draining(who.run, &ending))
@@ -66,7 +68,6 @@ cano_cancel(PG_FUNCTION_ARGS)
 	cano_window_close(&window);
 	cano_stop_at_commit(who.run, 0);
 	cano_wake_at_commit(who.owner, now, place);
-	current = cano_context_get();
 	if (current != NULL && current->run == who.run)
 		asked_by_itself = true;
 	PG_RETURN_BOOL(true);
@@ -90,7 +91,7 @@ cano_cancel_requested(PG_FUNCTION_ARGS)
 	const CanoCurrent *current = cano_context_require("cano.cancel_requested()");
 
 	cano_window_refuse_restricted("cano.cancel_requested");
-	PG_RETURN_BOOL(cano_stop_is_asked(current->run));
+	PG_RETURN_BOOL(current->drain == NULL && cano_stop_is_asked(current->run));
 }
 
 bool

@@ -156,10 +156,12 @@ static CanoStatement next_due_family = {
 
 static CanoStatement insert_checkpoints = {
 	"INSERT INTO cano._checkpoint"
-	" (run, sequence, kind, version, job, recorded_at, state, task, output)"
-	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-	9, {INT8ARRAYOID, INT8ARRAYOID, CHARARRAYOID, INT4ARRAYOID, INT8ARRAYOID,
-	TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID}
+	" (run, sequence, kind, version, job, recorded_at, state, task, output,"
+	"	mark)"
+	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+	10, {INT8ARRAYOID, INT8ARRAYOID, CHARARRAYOID, INT4ARRAYOID, INT8ARRAYOID,
+	TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID,
+	CHARARRAYOID}
 };
 
 static CanoStatement insert_jobs = {
@@ -375,6 +377,7 @@ load_run(CanoSettlement *settlement, CanoRun *run, int row)
 	run->item = cano_column_jsonb(row, n++);
 	run->fan = cano_store_fan_load(settlement->fans, row, n);
 	run->entry = -1;
+	run->written = run->sequence;
 	if (run->branch != CANO_NO_BRANCH)
 	{
 		run->data = run->fan->data;
@@ -458,9 +461,40 @@ cano_settle_cursor(CanoSettlement *settlement, CanoRun *run, Jsonb *cursor)
  */
 void
 cano_settle_completion(CanoSettlement *settlement, CanoRun *run,
-					   const Jsonb *output)
+					   Jsonb *output)
 {
+	CanoEntry  *entry = palloc(sizeof(CanoEntry));
+
 	add_checkpoint(settlement, run, 'c', output);
+	entry->below = run->completed;
+	entry->sequence = run->sequence;
+	entry->definition = run->definition_id;
+	entry->state = run->definition->model.states[run->state].name;
+	entry->output = output;
+	entry->row = run->entry;
+	run->completed = entry;
+}
+
+/*
+ * What has become of a completion: a change only if its row is there already.
+ */
+void
+cano_settle_mark(CanoSettlement *settlement, const CanoRun *run,
+				 const CanoEntry *entry, char mark)
+{
+	CanoRows   *rows = &settlement->undone;
+	int			row;
+
+	if (entry->row >= 0)
+	{
+		cano_rows_set(&settlement->checkpoints, entry->row, 9,
+					  CharGetDatum(mark));
+		return;
+	}
+	row = cano_rows_add(rows);
+	cano_rows_set(rows, row, 0, Int64GetDatum(run->id));
+	cano_rows_set(rows, row, 1, Int64GetDatum(entry->sequence));
+	cano_rows_set(rows, row, 2, CharGetDatum(mark));
 }
 
 static void

@@ -40,6 +40,17 @@
 /* A branch that stands for none: the run itself. */
 #define CANO_NO_BRANCH		(-1)
 
+/* What a run has completed and would have to undo, as far as it is at hand. */
+typedef struct CanoEntry
+{
+	const struct CanoEntry *below;	/* or NULL */
+	int64		sequence;
+	int64		definition;
+	const char *state;
+	Jsonb	   *output;			/* or NULL */
+	int			row;			/* in the batch, -1 = in the table */
+} CanoEntry;
+
 /*
  * A run as a batch holds it: its job, claimed, and what it needs of its row.
  * A branch or an item is held in the same way.
@@ -55,6 +66,8 @@ typedef struct CanoRun
 	int32		attempt;
 	int64		sequence;		/* of its newest checkpoint */
 	int			entry;			/* row of that in the batch, -1 = in the table */
+	int64		written;		/* sequence of the newest one in the table */
+	const CanoEntry *completed; /* the latest in this batch, or NULL */
 	TimestampTz started_at;		/* DT_NOBEGIN: no task was called yet */
 	TimestampTz since;			/* poll: of this attempt's first ask; held back
 								 * by a limiter: its turn */
@@ -272,7 +285,9 @@ extern void cano_settle_entry(CanoSettlement *settlement, CanoRun *run);
 extern void cano_settle_cursor(CanoSettlement *settlement, CanoRun *run,
 							   Jsonb *cursor);
 extern void cano_settle_completion(CanoSettlement *settlement, CanoRun *run,
-								   const Jsonb *output);
+								   Jsonb *output);
+extern void cano_settle_mark(CanoSettlement *settlement, const CanoRun *run,
+							 const CanoEntry *entry, char mark);
 extern void cano_settle_job(CanoSettlement *settlement, CanoRun *run);
 extern void cano_settle_timer(CanoSettlement *settlement, CanoRun *run,
 							  TimestampTz due_at, char waiting);

@@ -9,13 +9,14 @@
 
 #include "catalog/pg_type.h"
 
+#include "json.h"
 #include "store_drain.h"
 
 static CanoStatement begin = {
-	"INSERT INTO cano._drain (run, ending, dead, state, cancel_reason, errors)"
+	"INSERT INTO cano._drain (run, errors, ending, dead, state, cancel_reason)"
 	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6)",
-	6, {INT8ARRAYOID, CHARARRAYOID, BOOLARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-	JSONBARRAYOID}
+	6, {INT8ARRAYOID, JSONBARRAYOID, CHARARRAYOID, BOOLARRAYOID, TEXTARRAYOID,
+	TEXTARRAYOID}
 };
 
 static CanoStatement mark = {
@@ -93,6 +94,38 @@ cano_store_drains(CanoSettlement *settlement)
 	(void) cano_rows_run(&settlement->drained, &end, SPI_OK_DELETE);
 }
 
+void
+cano_settle_drain(CanoSettlement *settlement, const CanoRun *run)
+{
+	const CanoDrain *drain = run->drain;
+	const CanoRunEnd *end = &drain->end;
+	CanoRows   *rows = drain->errors ? &settlement->collected :
+		&settlement->drains;
+	int			row;
+
+	if (drain->more == NIL)
+		return;
+	row = cano_rows_add(rows);
+	cano_rows_set(rows, row, 0, Int64GetDatum(run->id));
+	cano_rows_set_jsonb(rows, row, 1, cano_json_array(drain->errors, drain->more));
+	if (drain->errors != NULL)
+		return;
+	cano_rows_set(rows, row, 2,
+				  CharGetDatum(end->ending == CANO_CANCELLED ? 'c' : 'f'));
+	cano_rows_set(rows, row, 3, BoolGetDatum(end->dead));
+	cano_rows_set_text(rows, row, 4, end->state);
+	cano_rows_set_text(rows, row, 5, end->cancel_reason);
+}
+
+void
+cano_settle_drain_end(CanoSettlement *settlement, const CanoRun *run)
+{
+	CanoRows   *rows = &settlement->drained;
+
+	if (run->drain->errors != NULL)
+		cano_rows_set(rows, cano_rows_add(rows), 0, Int64GetDatum(run->id));
+}
+
 CanoDrain *
 cano_store_drain_load(int64 run, MemoryContext context)
 {
@@ -109,6 +142,7 @@ cano_store_drain_load(int64 run, MemoryContext context)
 	drain->end.state = cano_column_text(0, 3);
 	drain->end.cancel_reason = cano_column_text(0, 4);
 	drain->errors = cano_column_jsonb(0, 5);
+	drain->end.error = cano_json_element(drain->errors, 0);
 	drain->due_at = DT_NOEND;
 	MemoryContextSwitchTo(spi_context);
 	return drain;
@@ -126,19 +160,27 @@ cano_store_drain_read(int64 run, int64 sequence, CanoDrain *drain,
 	int			n = cano_statement_run(&read_entries, values, NULL,
 									   SPI_OK_SELECT);
 	MemoryContext spi_context = MemoryContextSwitchTo(context);
+	const CanoEntry **below = &drain->next;
 
-	drain->at = drain->nentries = 0;
-	while (drain->nentries < n && cano_column_bool(drain->nentries, 5, false))
+	drain->all_read = n < CANO_ENTRIES;
+	for (int row = 0; row < n; row++)
 	{
-		int			row = drain->nentries++;
-		CanoEntry  *entry = &drain->entries[row];
+		CanoEntry  *entry;
 
+		if (!cano_column_bool(row, 5, false))
+		{
+			drain->all_read = false;
+			break;
+		}
+		entry = palloc0(sizeof(CanoEntry));
 		entry->sequence = cano_column_int64(row, 1, 0);
 		entry->definition = cano_column_int64(row, 2, 0);
 		entry->state = cano_column_text(row, 3);
 		entry->output = cano_column_jsonb(row, 4);
+		entry->row = -1;
+		*below = entry;
+		below = &entry->below;
 	}
-	drain->all_read = drain->nentries == n && n < CANO_ENTRIES;
 	MemoryContextSwitchTo(spi_context);
 }
 

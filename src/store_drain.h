@@ -22,29 +22,29 @@
 /* Entries of the stack that are read at once. */
 #define CANO_ENTRIES			16
 
-typedef struct CanoEntry
-{
-	int64		sequence;
-	int64		definition;
-	const char *state;
-	Jsonb	   *output;			/* or NULL */
-} CanoEntry;
-
+/*
+ * A rollback that this batch has begun has no row yet, and needs none if it
+ * comes to its end here.
+ */
 typedef struct CanoDrain
 {
 	CanoRunEnd	end;			/* how the run was to end */
-	Jsonb	   *errors;			/* that end's, then those of compensations */
+	Jsonb	   *errors;			/* that end's, then those of compensations, as
+								 * the row has them; NULL: there is no row */
 	List	   *more;			/* those of this batch */
 	int64		limit_ms;		/* 0: none */
 	TimestampTz due_at;			/* when it is over, or DT_NOEND */
-	int			nentries;		/* read, the topmost first */
-	int			at;				/* behind the one at hand */
-	bool		all_read;		/* there are no others */
-	CanoEntry	entries[CANO_ENTRIES];
-	Jsonb	   *output;			/* of the one at hand */
+	const CanoEntry *entry;		/* the one at hand, or NULL */
+	const CanoEntry *next;		/* below it, of those read, or NULL */
+	bool		all_read;		/* there are no others in the table */
 } CanoDrain;
 
 extern void cano_store_drains_init(CanoSettlement *settlement);
+
+/* Gather what to write: the rollback, its errors so far, its end. */
+extern void cano_settle_drain(CanoSettlement *settlement, const CanoRun *run);
+extern void cano_settle_drain_end(CanoSettlement *settlement,
+								  const CanoRun *run);
 
 /* Write what the settlement says of them. */
 extern void cano_store_drains(CanoSettlement *settlement);
@@ -53,7 +53,7 @@ extern void cano_store_drains(CanoSettlement *settlement);
 extern CanoDrain *cano_store_drain_load(int64 run, MemoryContext context);
 
 /*
- * Read the topmost entries that stand, from a sequence down.
+ * Read the topmost entries that stand in the table, from a sequence down.
  */
 extern void cano_store_drain_read(int64 run, int64 sequence, CanoDrain *drain,
 								  MemoryContext context);

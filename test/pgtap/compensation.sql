@@ -2,7 +2,7 @@
 -- given.
 \ir lib/start.psql
 \ir lib/saga.psql
-SELECT plan(70);
+SELECT plan(76);
 
 -- the stack, as it grows and shrinks
 SELECT pg_temp.chain('grows', 'A+ B C+ D+ E') AS flow \gset
@@ -45,6 +45,22 @@ CALL cano.work();
 SELECT is(pg_temp.ending(:run), 'completed end none cleared', 'a run that succeeds is not rolled back');
 SELECT is(pg_temp.stack(:run), NULL, 'and leaves nothing to undo');
 SELECT is(pg_temp.story(:run), 'do A, do B, do C, do D, do E', 'nothing was');
+
+-- undone at once what was done just before and what was done in other commits
+CREATE TEMP TABLE mixed (n int, run bigint);
+CREATE PROCEDURE pg_temp.go_in_two(n int) LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO mixed VALUES (n, cano.submit('grows', '{"outs": {"A": {"a": 1}, "C": [3], "D": null}}'));
+	COMMIT;
+	CALL cano.work(max_steps => n);
+	CALL cano.work();
+END $$;
+SELECT pg_temp.tell('do E', 'fail') \g /dev/null
+SELECT format('CALL pg_temp.go_in_two(%s)', n) FROM generate_series(1, 5) AS n \gexec
+SELECT is(pg_temp.ending(run) || ': ' || pg_temp.story(run),
+	'failed E clean cleared: do A, do B, do C, do D, undo D, undo C([3]), undo A({"a": 1})', 'wherever the commit was: ' || n) FROM mixed ORDER BY n;
+SELECT is((SELECT count(*) FROM cano._checkpoint AS c JOIN mixed AS m USING (run) WHERE c.kind = 'c' AND c.mark = 'u'), 15::bigint, 'all are marked');
+SELECT pg_temp.forget() \g /dev/null
 
 -- status while compensating
 SELECT pg_temp.tell('do E', 'fail') \g /dev/null

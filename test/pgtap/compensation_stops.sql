@@ -2,7 +2,7 @@
 -- the time of a run; and how long it may take itself.
 \ir lib/start.psql
 \ir lib/saga.psql
-SELECT plan(94);
+SELECT plan(97);
 
 -- verdicts: the task's own effects stay, it is not undone
 SELECT pg_temp.chain('saga', 'A+ B+ C') AS flow \gset
@@ -138,6 +138,19 @@ SELECT is(pg_temp.story(:run), 'do A, do B, undo B, undo A', 'that does not stop
 SELECT is(concat_ws(' ', pg_temp.ending(:run), pg_temp.failure(:run), (SELECT cancel_reason FROM cano.runs WHERE run_id = :run)),
 	'failed C clean cleared task_execution P0001 do C failed', 'nor change how it ends');
 SELECT is(cano.cancel(:run), false, 'once it has ended it cannot be cancelled');
+
+CREATE FUNCTION t_saga.asks(run_id bigint, state text) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO t_saga.ledger VALUES (nextval('t_saga.calls'), run_id,
+		format('undo %s: %s %s', state, cano.cancel_requested(), cano.cancel(run_id, 'once more'))) $$;
+SELECT cano.define('asks', cano.task('A', 't_saga.act', next => 'B', compensate => 't_saga.asks'),
+	cano.task('B', 't_saga.gives_up', next => 'end', compensate => 't_saga.asks'), cano.exit('end')) AS v \gset
+CREATE TEMP TABLE asked AS SELECT say, again, cano.submit('asks', jsonb_build_object('say', say)) AS run
+FROM unnest(ARRAY['failed', 'cancelled', 'next']) AS say, generate_series(1, 2) AS again;
+CALL cano.work();
+SELECT is(array_agg(DISTINCT pg_temp.story(run)), ARRAY['do A, give up, undo A: f t'],
+	'of a cancelled run, a compensation is not asked to stop, and is told that the run is') FROM asked WHERE say <> 'next';
+SELECT is(array_agg(DISTINCT pg_temp.story(run)), ARRAY['do A, give up, undo B: f t, undo A: f t'], 'every one') FROM asked WHERE say = 'next';
+SELECT is(pg_temp.left_over(), '0 0 0', 'and leaves no request');
 SELECT is(pg_temp.left_over(), '0 0 0', 'the request is gone, too');
 SELECT cano.define('slow_undo', cano.task('A', 't_saga.act', next => 'bad', compensate => 't_saga.undo', compensate_retry => cano.fixed(1, '1 hour')),
 	cano.exit('bad', outcome => 'failed')) AS v \gset

@@ -94,5 +94,18 @@ SQL
 	"completed|f|90|90|90\nfailed|t|10|10|0",
 	'a task that fails takes nothing of its neighbours along');
 
+# What is undone at once was never there for others.
+$node->safe_psql('postgres', <<'SQL');
+SELECT cano.define('undone', cano.task('a', 'note', next => 'b', compensate => 'note_a'),
+	cano.task('b', 'note', next => 'c', compensate => 'note_a'), cano.task('c', 'note_or_fail', next => 'done'), cano.exit('done'));
+SQL
+foreach my $time ('first', 'second')
+{
+	$run = submit($node, q{'undone', '{"n": 10}'});
+	is_story($node, $run, "a $time rollback",
+		'failed a,a,b,b 0,1,2,3,4 1');
+}
+is(commits("run = $run"), '1', 'a rollback may share the commit of what it undoes');
+
 $node->stop;
 done_testing();
