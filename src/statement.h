@@ -19,7 +19,9 @@ typedef struct CanoStatement
 	const char *sql;
 	int			nparameters;
 	Oid			types[CANO_MAX_PARAMETERS];
+	bool		gathers;		/* reads "gathered" instead of parameters */
 	SPIPlanPtr	plan;			/* this and the next: private to statement.c */
+	TupleDesc	desc;
 	bool		planned;
 } CanoStatement;
 
@@ -44,8 +46,9 @@ extern char *cano_column_text(int row, int number);
 extern Jsonb *cano_column_jsonb(int row, int number);
 
 /*
- * Rows gathered for one statement whose parameters are all arrays, one a
- * column, which it unnests.
+ * Rows gathered for one statement: either its parameters are all arrays, one a
+ * column, which it unnests or searches; or it finds them in a relation of the
+ * name "gathered", whose columns have the types given, in that order.
  */
 typedef struct CanoRows
 {

@@ -46,10 +46,9 @@ static int	add_job(CanoSettlement *settlement, CanoRows *rows, CanoRun *run,
 					bool requeue);
 
 #define JOB_TYPES \
-	OIDARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, CHARARRAYOID, \
-	TEXTARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, \
-	TIMESTAMPTZARRAYOID, INT4ARRAYOID, JSONBARRAYOID, JSONBARRAYOID, \
-	INT8ARRAYOID, INT4ARRAYOID, JSONBARRAYOID
+	OIDOID, INT4OID, INT8OID, INT8OID, CHAROID, TEXTOID, INT4OID, INT8OID, \
+	TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, JSONBOID, JSONBOID, INT8OID, \
+	INT4OID, JSONBOID
 
 static CanoStatement family_of = {
 	"WITH RECURSIVE family (id, priority) AS ("
@@ -158,24 +157,21 @@ static CanoStatement insert_checkpoints = {
 	"INSERT INTO cano._checkpoint"
 	" (run, sequence, kind, version, job, recorded_at, state, task, output,"
 	"	mark)"
-	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-	10, {INT8ARRAYOID, INT8ARRAYOID, CHARARRAYOID, INT4ARRAYOID, INT8ARRAYOID,
-	TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID,
-	CHARARRAYOID}
+	" SELECT * FROM gathered",
+	10, {INT8OID, INT8OID, CHAROID, INT4OID, INT8OID, TIMESTAMPTZOID, TEXTOID,
+	TEXTOID, JSONBOID, CHAROID}, .gathers = true
 };
 
 static CanoStatement insert_jobs = {
 	"INSERT INTO cano._job (" CANO_JOB_COLUMNS ")"
-	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
-	"	$13, $14, $15, $16)",
-	16, {JOB_TYPES}
+	" SELECT * FROM gathered",
+	16, {JOB_TYPES}, .gathers = true
 };
 
 static CanoStatement insert_timers = {
 	"INSERT INTO cano._timer (" CANO_JOB_COLUMNS ", due_at, waiting, awaits)"
-	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
-	"	$13, $14, $15, $16, $17, $18, $19)",
-	19, {JOB_TYPES, TIMESTAMPTZARRAYOID, CHARARRAYOID, TEXTARRAYOID}
+	" SELECT * FROM gathered",
+	19, {JOB_TYPES, TIMESTAMPTZOID, CHAROID, TEXTOID}, .gathers = true
 };
 
 static CanoStatement insert_attempts = {
@@ -185,12 +181,10 @@ static CanoStatement insert_attempts = {
 	" SELECT u.run, pg_catalog.nextval('cano._attempt_id'), u.attempt,"
 	"	u.started_at, u.ended_at, u.state, u.task,"
 	"	u.sqlstate, u.message, u.detail, u.hint, u.context, u.branch"
-	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-	"	u (run, attempt, started_at, ended_at, state, task,"
+	" FROM gathered u (run, attempt, started_at, ended_at, state, task,"
 	"	sqlstate, message, detail, hint, context, branch)",
-	12, {INT8ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID,
-	TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-	TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID}
+	12, {INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID,
+	TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID}, .gathers = true
 };
 
 static CanoStatement update_runs = {
@@ -199,13 +193,11 @@ static CanoStatement update_runs = {
 	"	ended_at = u.ended_at, rollback = u.rollback, cleared = u.cleared,"
 	"	dead = u.dead, cancel_reason = u.cancel_reason, data = u.data,"
 	"	error = u.error"
-	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-	"	u (id, status, state, started_at, ended_at, cleared, dead,"
+	" FROM gathered u (id, status, state, started_at, ended_at, cleared, dead,"
 	"	cancel_reason, data, error, rollback)"
 	" WHERE r.id = u.id",
-	11, {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
-	TIMESTAMPTZARRAYOID, BOOLARRAYOID, BOOLARRAYOID, TEXTARRAYOID,
-	JSONBARRAYOID, JSONBARRAYOID, TEXTARRAYOID}
+	11, {INT8OID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID,
+	BOOLOID, TEXTOID, JSONBOID, JSONBOID, TEXTOID}, .gathers = true
 };
 
 /* A run that has ended before may have lost its key to another one. */

@@ -27,31 +27,30 @@ static const char *const names[] = {
 	[CANO_EVENT_ENDED] = "ended"
 };
 
-/* The rows of a batch are in the order in which things happened. */
-#define INSERT(ordinal) \
+#define INSERT(ordinal, rows) \
 	"INSERT INTO cano._event (run, ordinal, event, state, task, branch," \
 	"	attempt, sequence, detail, recorded_at)" \
 	" SELECT u.run, " ordinal ", u.event, u.state, u.task, u.branch," \
 	"	u.attempt, u.sequence, u.detail, u.recorded_at" \
-	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY" \
-	"	u (run, ordinal, event, state, task, branch, attempt, sequence," \
-	"	detail, recorded_at, place)"
+	" FROM " rows " u (run, ordinal, event, state, task, branch, attempt," \
+	"	sequence, detail, recorded_at)"
 
 #define TYPES \
-	INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, \
-	INT4ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, JSONBARRAYOID, \
-	TIMESTAMPTZARRAYOID
+	INT8OID, INT8OID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT8OID, \
+	JSONBOID, TIMESTAMPTZOID
 
 static CanoStatement insert_numbered = {
-	INSERT("u.ordinal"),
-	10, {TYPES}
+	INSERT("u.ordinal", "gathered"),
+	10, {TYPES}, .gathers = true
 };
 
+/* The rows of a batch are in the order in which things happened. */
 static CanoStatement insert_unnumbered = {
 	INSERT("coalesce((SELECT max(e.ordinal) FROM cano._event e"
 		   "	WHERE e.run = u.run), 0)"
-		   " + row_number() OVER (PARTITION BY u.run ORDER BY u.place)"),
-	10, {TYPES}
+		   " + row_number() OVER (PARTITION BY u.run ORDER BY u.place)",
+		   "(SELECT g.*, row_number() OVER () AS place FROM gathered g)"),
+	10, {TYPES}, .gathers = true
 };
 
 static CanoStatement last_ordinal = {
