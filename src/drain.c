@@ -102,8 +102,14 @@ take_entry(CanoRun *run, MemoryContext context)
 	run->attempt = entry->sequence == run->sequence ? Max(run->attempt, 1) : 1;
 	run->sequence = entry->sequence;
 	run->state_name = entry->state;
-	run->definition = cano_definition_get(entry->definition);
-	MemoryContextSwitchTo(context);
+	if (run->definition->version != entry->version)
+	{
+		int64		id = cano_definition_find(run->definition->workflow,
+											  entry->version);
+
+		run->definition = cano_definition_get(id);
+		MemoryContextSwitchTo(context);
+	}
 	run->state = cano_fsm_state(&run->definition->model, run->state_name);
 	return true;
 }

@@ -460,7 +460,7 @@ cano_settle_completion(CanoSettlement *settlement, CanoRun *run,
 	add_checkpoint(settlement, run, 'c', output);
 	entry->below = run->completed;
 	entry->sequence = run->sequence;
-	entry->definition = run->definition_id;
+	entry->version = run->definition->version;
 	entry->state = run->definition->model.states[run->state].name;
 	entry->output = output;
 	entry->row = run->entry;

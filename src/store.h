@@ -45,7 +45,7 @@ typedef struct CanoEntry
 {
 	const struct CanoEntry *below;	/* or NULL */
 	int64		sequence;
-	int64		definition;
+	int			version;		/* that made it, and says how to undo it */
 	const char *state;
 	Jsonb	   *output;			/* or NULL */
 	int			row;			/* in the batch, -1 = in the table */

@@ -7,10 +7,16 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "catalog/pg_type.h"
 
 #include "json.h"
 #include "store_drain.h"
+
+/* An output that takes so many bytes in the table is read alone. */
+#define LARGE_OUTPUT	4096
+
+static bool is_large(int row, int number);
 
 static CanoStatement begin = {
 	"INSERT INTO cano._drain (run, errors, ending, dead, state, cancel_reason)"
@@ -43,25 +49,12 @@ static CanoStatement load = {
 	1, {INT8OID}
 };
 
-/*
- * An entry is undone as the version that made it says.  Of what is large, one
- * at a time is read.
- */
 static CanoStatement read_entries = {
-	"SELECT e.sequence, e.definition, e.state,"
-	"	CASE WHEN e.fits THEN e.output END, e.fits"
-	" FROM (SELECT s.*, row_number() OVER (ORDER BY s.sequence DESC) = 1"
-	"		OR coalesce(pg_column_size(s.output), 0) < 4096 AS fits"
-	"	FROM (SELECT c.sequence, v.id AS definition, c.state, c.output"
-	"		FROM cano._checkpoint c"
-	"		JOIN cano._run r ON r.id = c.run"
-	"		JOIN cano._definition d ON d.id = r.definition"
-	"		JOIN cano._definition v"
-	"			ON v.workflow = d.workflow AND v.version = c.version"
-	"		WHERE c.run = $1 AND c.sequence <= $2 AND c.kind = 'c'"
-	"		AND c.mark IS NULL"
-	"		ORDER BY c.sequence DESC LIMIT $3) s) e"
-	" ORDER BY e.sequence DESC",
+	"SELECT c.sequence, c.version, c.state, c.output"
+	" FROM cano._checkpoint c"
+	" WHERE c.run = $1 AND c.sequence <= $2 AND c.kind = 'c'"
+	" AND c.mark IS NULL"
+	" ORDER BY c.sequence DESC LIMIT $3",
 	3, {INT8OID, INT8OID, INT4OID}
 };
 
@@ -161,27 +154,35 @@ cano_store_drain_read(int64 run, int64 sequence, CanoDrain *drain,
 									   SPI_OK_SELECT);
 	MemoryContext spi_context = MemoryContextSwitchTo(context);
 	const CanoEntry **below = &drain->next;
+	int			row;
 
-	drain->all_read = n < CANO_ENTRIES;
-	for (int row = 0; row < n; row++)
+	for (row = 0; row < n && (row == 0 || !is_large(row, 4)); row++)
 	{
-		CanoEntry  *entry;
+		CanoEntry  *entry = palloc0(sizeof(CanoEntry));
 
-		if (!cano_column_bool(row, 5, false))
-		{
-			drain->all_read = false;
-			break;
-		}
-		entry = palloc0(sizeof(CanoEntry));
 		entry->sequence = cano_column_int64(row, 1, 0);
-		entry->definition = cano_column_int64(row, 2, 0);
+		entry->version = cano_column_int32(row, 2, 0);
 		entry->state = cano_column_text(row, 3);
 		entry->output = cano_column_jsonb(row, 4);
 		entry->row = -1;
 		*below = entry;
 		below = &entry->below;
 	}
+	drain->all_read = row == n && n < CANO_ENTRIES;
 	MemoryContextSwitchTo(spi_context);
+}
+
+/*
+ * Of what is large, one at a time is read.
+ */
+static bool
+is_large(int row, int number)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row],
+									  SPI_tuptable->tupdesc, number, &isnull);
+
+	return !isnull && toast_datum_size(value) >= LARGE_OUTPUT;
 }
 
 bool
