@@ -217,6 +217,7 @@ CREATE TABLE cano._fan (
 	closed "char",						-- null: open; (j)oined, (t)imeout, (c)ancels the run,
 										-- (p)anic of an item, (s)topped from outside
 	due_at timestamptz,					-- its timeout
+	low integer NOT NULL,				-- none is left to be begun up to this one
 	verdict jsonb,						-- cancels: why; panic: the error
 	signal jsonb,						-- the run's, for each of them
 	data jsonb							-- null: the run's input

@@ -101,15 +101,10 @@ is_cancelled(CanoDrive *drive, CanoRun *lane)
 	return true;
 }
 
-/*
- * Whoever crashed the server is careful for the rest of his way: an item a
- * transaction, so that it is known which one crashes.
- */
 static bool
 next_branch(CanoDrive *drive, CanoRun *lane)
 {
-	CanoNext	next = cano_fan_next(lane, drive->one_by_one || lane->careful,
-									 drive->context);
+	CanoNext	next = cano_fan_next(lane, drive->context);
 	TimestampTz later = TimestampTzPlusMilliseconds(drive->settlement.now,
 													LOOK_AGAIN_MS);
 

@@ -25,23 +25,30 @@
 #include "store_fan.h"
 #include "window.h"
 
-/* The most branches that a lane takes at once. */
+/* The most branches that a lane takes at once: a power of two. */
 #define MAX_TAKEN	64
+
+/* So many workers at one fan find something to take until near its end. */
+#define MAX_SHARERS	16
 
 /* Sets these locks apart from those of pg_advisory_lock(). */
 #define LOCK_CLASS	0xCA0
+
+/* Branches that are taken together. */
+typedef struct Stretch
+{
+	int			first;
+	int			last;
+} Stretch;
 
 static CanoFan *new_fan(CanoSettlement *settlement, CanoRun *run,
 						TimestampTz due_at, int total, bool items);
 static int64 *add_lanes(CanoSettlement *settlement, const CanoRun *run,
 						int lanes, const int *branches);
 static int	nlanes(const CanoRun *run, int total);
-static bool take(CanoFan *fan, int *behind, int limit, MemoryContext context);
-static LockAcquireResult lock_branch(int64 fan, int branch);
-static void unlock_branch(int64 fan, int branch);
-static LOCKTAG branch_tag(int64 fan, int branch);
-static void let_go(CanoFan *fan);
-static int	appetite(const CanoRun *lane, bool alone);
+static bool take(const CanoRun *lane, int *behind, MemoryContext context);
+static Stretch stretch_of(const CanoRun *lane, int branch);
+static LOCKTAG stretch_tag(int64 fan, Stretch stretch);
 static void judge(CanoFan *fan, CanoClosed closes);
 static bool settle_one(CanoFans *fans, CanoFan *fan);
 static int	compare_ids(const void *a, const void *b);
@@ -211,7 +218,7 @@ cano_fan_close(CanoFan *fan, CanoClosed why)
 }
 
 CanoNext
-cano_fan_next(CanoRun *lane, bool alone, MemoryContext context)
+cano_fan_next(CanoRun *lane, MemoryContext context)
 {
 	CanoFan    *fan = lane->fan;
 
@@ -219,29 +226,29 @@ cano_fan_next(CanoRun *lane, bool alone, MemoryContext context)
 		return CANO_NEXT_NONE;
 	if (fan->next_taken == fan->ntaken)
 	{
-		bool		left;
+		bool		others;
 		CanoWindow	window;
 
 		cano_window_open(&window);
-		fan->ntaken = fan->next_taken = 0;
-		fan->last_taken = Max(fan->last_taken, lane->branch);
-		left = take(fan, &fan->last_taken, appetite(lane, alone), context);
-		if (fan->ntaken == 0)
+		fan->last_taken = Max(fan->last_taken, Max(lane->branch, fan->low));
+		others = take(lane, &fan->last_taken, context);
+		if (fan->ntaken == 0 && fan->low < fan->tally.total - 1)
 		{
-			int			behind = fan->low;
+			int			behind;
 
 			/*
 			 * Before a lane ends it looks for what it passed by because
 			 * somebody else had taken it, who may not have done it: his
 			 * transaction failed, or is over but has not let go of its locks.
 			 */
-			left = take(fan, &behind, 1, context);
+			fan->low = behind = cano_store_next_unbegun(fan, fan->low) - 1;
+			others = take(lane, &behind, context);
 		}
 		cano_window_close(&window);
 		if (fan->ntaken == 0)
 		{
 			lane->branch = fan->low;
-			return left ? CANO_NEXT_LATER : CANO_NEXT_NONE;
+			return others ? CANO_NEXT_LATER : CANO_NEXT_NONE;
 		}
 	}
 	lane->branch = fan->taken[fan->next_taken].branch;
@@ -251,70 +258,79 @@ cano_fan_next(CanoRun *lane, bool alone, MemoryContext context)
 }
 
 /*
- * Take branches that stand behind that one, which is moved, until the end of
- * the transaction.  Not by locks on the rows: a row that was changed meanwhile
- * is locked before it is found to be of no use, and its lane, which holds the
- * fan, would wait for whoever did so, who waits for the fan.  True if others
- * have some of them in hand.
+ * Take the next branches behind that one, which is moved: what nobody has
+ * begun of a whole stretch, until the end of the transaction.  Not by locks on
+ * the rows: a row that was changed meanwhile is locked before it is found to
+ * be of no use, and its lane, which holds the fan, would wait for whoever did
+ * so, who waits for the fan.  A stretch that this transaction had taken before
+ * has nothing more for it, whatever the table says.  True if others have some
+ * in hand.
  */
 static bool
-take(CanoFan *fan, int *behind, int limit, MemoryContext context)
+take(const CanoRun *lane, int *behind, MemoryContext context)
 {
-	bool		from_low = *behind == fan->low;
+	CanoFan    *fan = lane->fan;
 	bool		others = false;
-	int			nfound;
+	int			next = *behind + 1;
 
-	fan->taken = MemoryContextAlloc(context, sizeof(CanoTaken) * limit);
-	do
+	if (fan->taken == NULL)
+		fan->taken = MemoryContextAlloc(context, sizeof(CanoTaken) * MAX_TAKEN);
+	fan->ntaken = fan->next_taken = 0;
+	while (next < fan->tally.total && fan->ntaken == 0)
 	{
-		int			found[MAX_TAKEN];
+		Stretch		stretch = stretch_of(lane, next);
+		LOCKTAG		tag = stretch_tag(fan->id, stretch);
+		LockAcquireResult result = LockAcquire(&tag, ExclusiveLock, false, true);
 
-		nfound = cano_store_find_unbegun(fan->id, *behind, MAX_TAKEN, found);
-		if (from_low && nfound > 0)
-			fan->low = found[0] - 1;
-		from_low = false;
-		for (int i = 0; i < nfound && fan->ntaken < limit; i++)
+		next = stretch.last + 1;
+		if (result == LOCKACQUIRE_NOT_AVAIL)
 		{
-			LockAcquireResult result = lock_branch(fan->id, found[i]);
-
-			*behind = found[i];
-			if (result == LOCKACQUIRE_NOT_AVAIL)
-				others = true;
-			else if (result == LOCKACQUIRE_OK &&
-					 cano_store_is_unbegun(fan->id, found[i],
-										   &fan->taken[fan->ntaken], context))
-				fan->ntaken++;
-			else
-				unlock_branch(fan->id, found[i]);
+			others = true;
+			continue;
 		}
-	} while (nfound == MAX_TAKEN && fan->ntaken < limit);
+		if (result == LOCKACQUIRE_OK)
+		{
+			/* Who gets the lock sees what its last holder committed. */
+			fan->ntaken = cano_store_take(fan->id, stretch.first, stretch.last,
+										  fan->taken, context);
+			if (fan->ntaken == 0)
+				LockRelease(&tag, ExclusiveLock, false);
+		}
+		if (fan->ntaken == 0)
+			next = cano_store_next_unbegun(fan, stretch.last);
+	}
+	*behind = next - 1;
 	return others;
 }
 
 /*
- * A lock that nothing in SQL can ask for.  Who gets it sees what its last
- * holder committed.
+ * The stretch that a branch belongs to, the same for all.  What one worker has
+ * taken, the others pass by: so the less is left behind them, the shorter
+ * stretches are.
  */
-static LockAcquireResult
-lock_branch(int64 fan, int branch)
+static Stretch
+stretch_of(const CanoRun *lane, int branch)
 {
-	LOCKTAG		tag = branch_tag(fan, branch);
+	int			total = lane->fan->tally.total;
+	int			lanes = nlanes(lane, total);
+	int			left = total - 1 - branch;
+	int			size = MAX_TAKEN;
+	Stretch		stretch;
 
-	return LockAcquire(&tag, ExclusiveLock, false, true);
+	while (lanes > 1 && size > 1 && left < 2 * Min(lanes, MAX_SHARERS) * size)
+		size /= 2;
+	stretch.last = total - 1 - left / size * size;
+	stretch.first = Max(stretch.last - size + 1, 0);
+	return stretch;
 }
 
-static void
-unlock_branch(int64 fan, int branch)
-{
-	LOCKTAG		tag = branch_tag(fan, branch);
-
-	LockRelease(&tag, ExclusiveLock, false);
-}
-
+/*
+ * A lock that nothing in SQL can ask for.
+ */
 static LOCKTAG
-branch_tag(int64 fan, int branch)
+stretch_tag(int64 fan, Stretch stretch)
 {
-	int64		key[] = {fan, branch};
+	int64		key[] = {fan, stretch.last};
 	uint64		hash = hash_bytes_extended((const unsigned char *) key,
 										   sizeof(key), 0);
 	LOCKTAG		tag;
@@ -322,26 +338,6 @@ branch_tag(int64 fan, int branch)
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32),
 						 (uint32) hash, LOCK_CLASS);
 	return tag;
-}
-
-/*
- * How many to take at once.  What one lane has taken, the others pass by: so
- * the less is left, the less it takes, and never more than the one that it
- * might have to wait with.
- */
-static int
-appetite(const CanoRun *lane, bool alone)
-{
-	int			lanes = nlanes(lane, lane->fan->tally.total);
-	int			left = lane->fan->tally.total - lane->branch - 1;
-
-	if (alone)
-		return 1;
-	if (lanes == 1)
-		return MAX_TAKEN;
-	if (cano_run_state(lane)->retry.policy != CANO_RETRY_NONE)
-		return 1;
-	return Max(Min(left / (2 * lanes), MAX_TAKEN), 1);
 }
 
 CanoPlace
@@ -353,11 +349,8 @@ cano_fan_settle(CanoSettlement *settlement)
 	int			n = 0;
 
 	for (int i = 0; i < fans->nfans; i++)
-	{
-		let_go(fans->fans[i]);
 		if (fans->fans[i]->touched)
 			touched[n++] = fans->fans[i];
-	}
 	if (n == 0)
 		return first;
 
@@ -389,17 +382,6 @@ cano_fan_settle(CanoSettlement *settlement)
 		}
 	}
 	return first;
-}
-
-/*
- * What was taken and not done is free again, at once: whoever goes on with
- * the lane after the commit must find it.
- */
-static void
-let_go(CanoFan *fan)
-{
-	for (; fan->next_taken < fan->ntaken; fan->next_taken++)
-		unlock_branch(fan->id, fan->taken[fan->next_taken].branch);
 }
 
 /*

@@ -48,11 +48,10 @@ typedef enum CanoNext
 } CanoNext;
 
 /*
- * Give the lane the next branch that nobody has begun.  "alone": take no more
- * than that one.  LATER leaves in its "branch" from where on to look again.
- * Opens a window when it must.
+ * Give the lane the next branch that nobody has begun.  LATER leaves in its
+ * "branch" from where on to look again.  Opens a window when it must.
  */
-extern CanoNext cano_fan_next(CanoRun *lane, bool alone, MemoryContext context);
+extern CanoNext cano_fan_next(CanoRun *lane, MemoryContext context);
 
 /*
  * Add this batch's part to the fans, which it locks until the commit: the

@@ -25,10 +25,10 @@
 
 static CanoStatement insert_fan = {
 	"INSERT INTO cano._fan (id, run, holder, state, total, succeeded, failed,"
-	"	due_at, signal, data)"
-	" VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9)",
-	9, {INT8OID, INT8OID, INT8OID, TEXTOID, INT4OID, INT4OID, TIMESTAMPTZOID,
-	JSONBOID, JSONBOID}
+	"	due_at, low, signal, data)"
+	" VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10)",
+	10, {INT8OID, INT8OID, INT8OID, TEXTOID, INT4OID, INT4OID, TIMESTAMPTZOID,
+	INT4OID, JSONBOID, JSONBOID}
 };
 
 static CanoStatement insert_branches = {
@@ -60,17 +60,18 @@ static CanoStatement copy_branches = {
 	4, {INT4ARRAYOID, INT8ARRAYOID, INT8OID, INT8OID}
 };
 
-static CanoStatement find_unbegun = {
+static CanoStatement next_unbegun = {
 	"SELECT b.branch FROM cano._branch b"
 	" WHERE b.fan = $1 AND b.branch > $2 AND b.status = 'q'"
-	" ORDER BY b.branch LIMIT $3",
-	3, {INT8OID, INT4OID, INT4OID}
+	" ORDER BY b.branch LIMIT 1",
+	2, {INT8OID, INT4OID}
 };
 
-static CanoStatement is_unbegun = {
-	"SELECT b.input FROM cano._branch b"
-	" WHERE b.fan = $1 AND b.branch = $2 AND b.status = 'q'",
-	2, {INT8OID, INT4OID}
+static CanoStatement take = {
+	"SELECT b.branch, b.input FROM cano._branch b"
+	" WHERE b.fan = $1 AND b.branch BETWEEN $2 AND $3 AND b.status = 'q'"
+	" ORDER BY b.branch",
+	3, {INT8OID, INT4OID, INT4OID}
 };
 
 static CanoStatement lock_fans = {
@@ -82,10 +83,12 @@ static CanoStatement lock_fans = {
 static CanoStatement update_fans = {
 	"UPDATE cano._fan f"
 	" SET succeeded = u.succeeded, failed = u.failed, closed = u.closed,"
-	"	verdict = u.verdict"
-	" FROM unnest($1, $2, $3, $4, $5) u (id, succeeded, failed, closed, verdict)"
+	"	verdict = u.verdict, low = greatest(f.low, u.low)"
+	" FROM unnest($1, $2, $3, $4, $5, $6)"
+	"	u (id, succeeded, failed, closed, verdict, low)"
 	" WHERE f.id = u.id",
-	5, {INT8ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, CHARARRAYOID, JSONBARRAYOID}
+	6, {INT8ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, CHARARRAYOID, JSONBARRAYOID,
+	INT4ARRAYOID}
 };
 
 static CanoStatement update_branches = {
@@ -210,6 +213,7 @@ cano_store_fan_load(CanoFans *fans, int row, int column)
 	fan->tally.failed = cano_column_int32(row, column++, 0);
 	fan->closed = (CanoClosed) (unsigned char) cano_column_char(row, column++, 0);
 	fan->due_at = cano_column_time(row, column++, DT_NOEND);
+	fan->low = cano_column_int32(row, column++, -1);
 	fan->verdict = cano_column_jsonb(row, column++);
 	fan->signal = cano_column_jsonb(row, column++);
 	fan->data = cano_column_jsonb(row, column++);
@@ -230,11 +234,12 @@ store_fan(const CanoFan *fan, const char *state)
 		Int32GetDatum(fan->tally.total),
 		Int32GetDatum(fan->tally.succeeded),
 		TimestampTzGetDatum(fan->due_at),
+		Int32GetDatum(fan->low),
 		JsonbPGetDatum(fan->signal),
 		JsonbPGetDatum(fan->data)
 	};
 	char		nulls[] = {
-		' ', ' ', ' ', ' ', ' ', ' ', fan->due_at == DT_NOEND ? 'n' : ' ',
+		' ', ' ', ' ', ' ', ' ', ' ', fan->due_at == DT_NOEND ? 'n' : ' ', ' ',
 		fan->signal ? ' ' : 'n', fan->data ? ' ' : 'n'
 	};
 
@@ -314,35 +319,34 @@ cano_store_fan_again(const CanoFan *fan, int64 old, const char *state,
 }
 
 int
-cano_store_find_unbegun(int64 fan, int behind, int limit, int *found)
+cano_store_next_unbegun(const CanoFan *fan, int behind)
+{
+	Datum		values[] = {Int64GetDatum(fan->id), Int32GetDatum(behind)};
+
+	if (cano_statement_run(&next_unbegun, values, NULL, SPI_OK_SELECT) == 0)
+		return fan->tally.total;
+	return cano_column_int32(0, 1, 0);
+}
+
+int
+cano_store_take(int64 fan, int first, int last, CanoTaken *taken,
+				MemoryContext context)
 {
 	Datum		values[] = {
 		Int64GetDatum(fan),
-		Int32GetDatum(behind),
-		Int32GetDatum(limit)
+		Int32GetDatum(first),
+		Int32GetDatum(last)
 	};
-	int			n = cano_statement_run(&find_unbegun, values, NULL,
-									   SPI_OK_SELECT);
+	int			n = cano_statement_run(&take, values, NULL, SPI_OK_SELECT);
+	MemoryContext spi_context = MemoryContextSwitchTo(context);
 
 	for (int i = 0; i < n; i++)
-		found[i] = cano_column_int32(i, 1, 0);
-	return n;
-}
-
-bool
-cano_store_is_unbegun(int64 fan, int branch, CanoTaken *taken,
-					  MemoryContext context)
-{
-	Datum		values[] = {Int64GetDatum(fan), Int32GetDatum(branch)};
-	MemoryContext spi_context;
-
-	if (cano_statement_run(&is_unbegun, values, NULL, SPI_OK_SELECT) == 0)
-		return false;
-	spi_context = MemoryContextSwitchTo(context);
-	taken->branch = branch;
-	taken->input = cano_column_jsonb(0, 1);
+	{
+		taken[i].branch = cano_column_int32(i, 1, 0);
+		taken[i].input = cano_column_jsonb(i, 2);
+	}
 	MemoryContextSwitchTo(spi_context);
-	return true;
+	return n;
 }
 
 /*
@@ -420,6 +424,7 @@ cano_store_tallies(int nfans, CanoFan **fans)
 		if (fan->closing != CANO_OPEN)
 			cano_rows_set(&rows, row, 3, CharGetDatum((char) fan->closing));
 		cano_rows_set_jsonb(&rows, row, 4, fan->verdict);
+		cano_rows_set(&rows, row, 5, Int32GetDatum(fan->low));
 	}
 	(void) cano_rows_run(&rows, &update_fans, SPI_OK_UPDATE);
 }

@@ -46,6 +46,7 @@ typedef struct CanoFan
 	CanoTally	tally;			/* the table's, and what this batch adds */
 	CanoClosed	closed;			/* in the table */
 	TimestampTz due_at;			/* its timeout, or DT_NOEND */
+	int			low;			/* nothing is left to be begun up to here */
 	Jsonb	   *verdict;		/* why it cancels the run; the error of a panic */
 	Jsonb	   *signal;			/* the run's */
 	Jsonb	   *data;			/* the run's; NULL = its input */
@@ -60,7 +61,6 @@ typedef struct CanoFan
 	int			ntaken;			/* taken for its lanes; they share them */
 	int			next_taken;
 	int			last_taken;
-	int			low;			/* nothing is left to be begun up to here */
 	struct CanoTaken *taken;
 } CanoFan;
 
@@ -79,7 +79,7 @@ extern CanoFans *cano_store_fans_make(void);
 /* The fan with that id: remembered, or from CANO_FAN_COLUMNS of a claim. */
 #define CANO_FAN_COLUMNS \
 	"f.run, f.holder, f.total, f.succeeded, f.failed, f.closed, f.due_at," \
-	" f.verdict, f.signal, f.data"
+	" f.low, f.verdict, f.signal, f.data"
 extern CanoFan *cano_store_fan_load(CanoFans *fans, int row, int column);
 
 /* A fan to be, and remembered. */
@@ -111,13 +111,12 @@ extern void cano_store_fan_again(const CanoFan *fan, int64 old,
 								 const int64 *jobs, const int *branches);
 
 /*
- * Up to so many of the fan's branches behind that one which nobody has begun,
- * as far as is committed; and one of them, if that is still so.
+ * The fan's first branch behind that one which nobody has begun, as far as is
+ * committed, or the number of all; and those of a stretch, put into "taken".
  */
-extern int	cano_store_find_unbegun(int64 fan, int behind, int limit,
-									int *found);
-extern bool cano_store_is_unbegun(int64 fan, int branch, CanoTaken *taken,
-								  MemoryContext context);
+extern int	cano_store_next_unbegun(const CanoFan *fan, int behind);
+extern int	cano_store_take(int64 fan, int first, int last, CanoTaken *taken,
+							MemoryContext context);
 
 /*
  * Lock fans, in the order of their ids, and read how far they are.  A fan
