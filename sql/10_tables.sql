@@ -231,7 +231,7 @@ CREATE TABLE cano._branch (
 	status "char" NOT NULL,				-- (q)ueued, (b)egun, (c)ompleted, (f)ailed
 	attempt integer NOT NULL,
 	job bigint,							-- of one that was begun
-	ordinal integer,					-- among those that have ended
+	ordinal integer,					-- of a split: among those that have ended
 	input jsonb,						-- of an item
 	output jsonb,
 	error jsonb,

@@ -131,7 +131,10 @@ load(CanoDrive *drive, CanoRun *run)
 			 run->id, run->state_name);
 	if (run->fan != NULL)
 	{
-		run->fan->join = &run->definition->model.states[run->state].join;
+		const CanoState *state = &run->definition->model.states[run->state];
+
+		run->fan->items = state->kind == CANO_KIND_BATCH;
+		run->fan->join = &state->join;
 		run->fan->priority = run->priority;
 	}
 }

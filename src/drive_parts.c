@@ -101,23 +101,34 @@ is_cancelled(CanoDrive *drive, CanoRun *lane)
 	return true;
 }
 
+/*
+ * Others who have the rest in hand may be about to let go of it: look again
+ * at once before waiting.
+ */
 static bool
 next_branch(CanoDrive *drive, CanoRun *lane)
 {
 	CanoNext	next = cano_fan_next(lane, drive->context);
 	TimestampTz later = TimestampTzPlusMilliseconds(drive->settlement.now,
 													LOOK_AGAIN_MS);
+	CanoPlace	place = {lane->priority, lane->job};
+	bool		again = lane->attempt != NO_ATTEMPT;
 
 	MemoryContextSwitchTo(drive->context);
 	lane->errors = 0;
 	lane->attempt = next == CANO_NEXT_BRANCH ? 1 : NO_ATTEMPT;
-	if (next == CANO_NEXT_LATER)
+	if (next == CANO_NEXT_NONE)
+		cano_settle_job_end(&drive->settlement, lane);
+	else if (next == CANO_NEXT_LATER && again)
+	{
+		cano_settle_job(&drive->settlement, lane);
+		cano_wake_at_commit(drive->settlement.owner, drive->settlement.now, place);
+	}
+	else if (next == CANO_NEXT_LATER)
 	{
 		cano_settle_timer(&drive->settlement, lane, later, CANO_WAIT_RETRY);
 		cano_wake_at_commit(drive->settlement.owner, later, CANO_NO_PLACE);
 	}
-	else if (next == CANO_NEXT_NONE)
-		cano_settle_job_end(&drive->settlement, lane);
 	return next == CANO_NEXT_BRANCH;
 }
 

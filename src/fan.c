@@ -46,11 +46,14 @@ static CanoFan *new_fan(CanoSettlement *settlement, CanoRun *run,
 static int64 *add_lanes(CanoSettlement *settlement, const CanoRun *run,
 						int lanes, const int *branches);
 static int	nlanes(const CanoRun *run, int total);
+static bool is_only(const CanoRun *lane);
 static bool take(const CanoRun *lane, int *behind, MemoryContext context);
 static Stretch stretch_of(const CanoRun *lane, int branch);
 static LOCKTAG stretch_tag(int64 fan, Stretch stretch);
 static void judge(CanoFan *fan, CanoClosed closes);
 static bool settle_one(CanoFans *fans, CanoFan *fan);
+static void mark_ended(CanoFans *fans, const CanoFan *fan,
+					   const CanoPart *part);
 static int	compare_ids(const void *a, const void *b);
 
 CanoPlace
@@ -118,6 +121,7 @@ new_fan(CanoSettlement *settlement, CanoRun *run, TimestampTz due_at,
 	CanoFan    *fan = cano_store_fan_add(settlement->fans, cano_store_new_id());
 
 	fan->run = run->id;
+	fan->items = items;
 	fan->priority = run->priority;
 	fan->join = &run->definition->model.states[run->state].join;
 	fan->tally.total = total;
@@ -232,7 +236,7 @@ cano_fan_next(CanoRun *lane, MemoryContext context)
 		cano_window_open(&window);
 		fan->last_taken = Max(fan->last_taken, Max(lane->branch, fan->low));
 		others = take(lane, &fan->last_taken, context);
-		if (fan->ntaken == 0 && fan->low < fan->tally.total - 1)
+		if (fan->ntaken == 0 && !is_only(lane) && fan->low < fan->tally.total - 1)
 		{
 			int			behind;
 
@@ -247,6 +251,8 @@ cano_fan_next(CanoRun *lane, MemoryContext context)
 		cano_window_close(&window);
 		if (fan->ntaken == 0)
 		{
+			if (!others)
+				fan->low = fan->tally.total - 1;
 			lane->branch = fan->low;
 			return others ? CANO_NEXT_LATER : CANO_NEXT_NONE;
 		}
@@ -255,6 +261,15 @@ cano_fan_next(CanoRun *lane, MemoryContext context)
 	lane->item = fan->taken[fan->next_taken].input;
 	fan->next_taken++;
 	return CANO_NEXT_BRANCH;
+}
+
+/*
+ * The only lane meets nobody, and leaves nothing behind.
+ */
+static bool
+is_only(const CanoRun *lane)
+{
+	return nlanes(lane, lane->fan->tally.total) == 1;
 }
 
 /*
@@ -280,7 +295,8 @@ take(const CanoRun *lane, int *behind, MemoryContext context)
 	{
 		Stretch		stretch = stretch_of(lane, next);
 		LOCKTAG		tag = stretch_tag(fan->id, stretch);
-		LockAcquireResult result = LockAcquire(&tag, ExclusiveLock, false, true);
+		LockAcquireResult result = is_only(lane) ? LOCKACQUIRE_OK :
+			LockAcquire(&tag, ExclusiveLock, false, true);
 
 		next = stretch.last + 1;
 		if (result == LOCKACQUIRE_NOT_AVAIL)
@@ -293,7 +309,7 @@ take(const CanoRun *lane, int *behind, MemoryContext context)
 			/* Who gets the lock sees what its last holder committed. */
 			fan->ntaken = cano_store_take(fan->id, stretch.first, stretch.last,
 										  fan->taken, context);
-			if (fan->ntaken == 0)
+			if (fan->ntaken == 0 && !is_only(lane))
 				LockRelease(&tag, ExclusiveLock, false);
 		}
 		if (fan->ntaken == 0)
@@ -312,12 +328,12 @@ static Stretch
 stretch_of(const CanoRun *lane, int branch)
 {
 	int			total = lane->fan->tally.total;
-	int			lanes = nlanes(lane, total);
+	int			sharers = Min(nlanes(lane, total), MAX_SHARERS);
 	int			left = total - 1 - branch;
 	int			size = MAX_TAKEN;
 	Stretch		stretch;
 
-	while (lanes > 1 && size > 1 && left < 2 * Min(lanes, MAX_SHARERS) * size)
+	while (sharers > 1 && size > 1 && left < 2 * sharers * size)
 		size /= 2;
 	stretch.last = total - 1 - left / size * size;
 	stretch.first = Max(stretch.last - size + 1, 0);
@@ -353,6 +369,12 @@ cano_fan_settle(CanoSettlement *settlement)
 			touched[n++] = fans->fans[i];
 	if (n == 0)
 		return first;
+
+	/* Nobody asks in which order items ended: they need no lock. */
+	for (int i = 0; i < n; i++)
+		for (int j = 0; touched[i]->items && j < touched[i]->nended; j++)
+			mark_ended(fans, touched[i], &touched[i]->ended[j]);
+	cano_store_marks(&fans->marks);
 
 	qsort(touched, n, sizeof(CanoFan *), compare_ids);
 	cano_store_lock_fans(n, touched);
@@ -417,14 +439,20 @@ settle_one(CanoFans *fans, CanoFan *fan)
 		}
 		else if (cano_join_judge(fan->join, &fan->tally) != CANO_JOIN_OPEN)
 			closing = CANO_CLOSED_JOINED;
-		cano_store_mark(&fans->marks, fan->id, part,
-						part->succeeded ? 'c' : 'f', 0,
-						fan->tally.succeeded + fan->tally.failed);
+		if (!fan->items)
+			mark_ended(fans, fan, part);
 	}
 	if (closing == CANO_OPEN)
 		closing = fan->closing;
 	fan->closing = closing;
 	return true;
+}
+
+static void
+mark_ended(CanoFans *fans, const CanoFan *fan, const CanoPart *part)
+{
+	cano_store_mark(&fans->marks, fan->id, part, part->succeeded ? 'c' : 'f', 0,
+					fan->items ? 0 : fan->tally.succeeded + fan->tally.failed);
 }
 
 static int
@@ -444,8 +472,6 @@ cano_fan_results(const CanoRun *run, MemoryContext context,
 				 CanoResults *results)
 {
 	const CanoFan *fan = run->fan;
-	bool		items = run->definition->model.states[run->state].kind ==
-		CANO_KIND_BATCH;
 	CanoWindow	window;
 
 	memset(results, 0, sizeof(*results));
@@ -459,8 +485,8 @@ cano_fan_results(const CanoRun *run, MemoryContext context,
 	}
 	results->tally = fan->tally;
 	cano_window_open(&window);
-	results->outputs = cano_store_outputs(fan, items, context);
-	if (!items && fan->tally.failed > 0)
+	results->outputs = cano_store_outputs(fan, context);
+	if (!fan->items && fan->tally.failed > 0)
 		results->errors = cano_store_first_errors(fan, context);
 	cano_window_close(&window);
 }

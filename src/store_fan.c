@@ -402,6 +402,7 @@ void
 cano_store_marks(CanoRows *marks)
 {
 	(void) cano_rows_run(marks, &update_branches, SPI_OK_UPDATE);
+	marks->nrows = 0;
 }
 
 void
@@ -451,13 +452,13 @@ cano_store_drop_lanes(const CanoFan *fan, Oid owner)
 }
 
 Jsonb *
-cano_store_outputs(const CanoFan *fan, bool items, MemoryContext context)
+cano_store_outputs(const CanoFan *fan, MemoryContext context)
 {
 	Datum		values[] = {Int64GetDatum(fan->id)};
 	MemoryContext spi_context;
 	Jsonb	   *outputs;
 
-	(void) cano_statement_run(items ? &item_outputs : &branch_outputs, values,
+	(void) cano_statement_run(fan->items ? &item_outputs : &branch_outputs, values,
 							  NULL, SPI_OK_SELECT);
 	spi_context = MemoryContextSwitchTo(context);
 	outputs = cano_column_jsonb(0, 1);

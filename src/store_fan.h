@@ -42,6 +42,7 @@ typedef struct CanoFan
 	int64		run;
 	int64		holder;			/* id of the run's own job */
 	int32		priority;
+	bool		items;			/* of a batch; this and the next: */
 	const CanoJoin *join;		/* known once a job of it was looked at */
 	CanoTally	tally;			/* the table's, and what this batch adds */
 	CanoClosed	closed;			/* in the table */
@@ -112,9 +113,11 @@ extern void cano_store_fan_again(const CanoFan *fan, int64 old,
 
 /*
  * The fan's first branch behind that one which nobody has begun, as far as is
- * committed, or the number of all; and those of a stretch, put into "taken".
+ * committed, or the number of all.
  */
 extern int	cano_store_next_unbegun(const CanoFan *fan, int behind);
+
+/* Those of a stretch that nobody has begun; returns how many. */
 extern int	cano_store_take(int64 fan, int first, int last, CanoTaken *taken,
 							MemoryContext context);
 
@@ -124,7 +127,10 @@ extern int	cano_store_take(int64 fan, int first, int last, CanoTaken *taken,
  */
 extern void cano_store_lock_fans(int nfans, CanoFan **fans);
 
-/* What has changed of fans and branches, a row each. */
+/*
+ * What has changed of fans and branches, a row each.  Marks that are written
+ * are forgotten.
+ */
 extern void cano_store_mark(CanoRows *marks, int64 fan, const CanoPart *part,
 							char status, int64 job, int ordinal);
 extern void cano_store_marks(CanoRows *marks);
@@ -140,8 +146,7 @@ extern CanoPlace cano_store_join(const CanoFan *fan);
 extern void cano_store_drop_lanes(const CanoFan *fan, Oid owner);
 
 /* How a closed fan ended: see fan.h. */
-extern Jsonb *cano_store_outputs(const CanoFan *fan, bool items,
-								 MemoryContext context);
+extern Jsonb *cano_store_outputs(const CanoFan *fan, MemoryContext context);
 extern char *cano_store_first_errors(const CanoFan *fan, MemoryContext context);
 
 /* A branch that has ended. */
