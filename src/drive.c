@@ -321,7 +321,7 @@ follow(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 		drive->settlement.now < cano_run_deadline(run))
 	{
 		cano_drive_wait(drive, run, step);
-		return false;
+		return decision->fans_out && cano_drive_fan(drive, run);
 	}
 	return true;
 }

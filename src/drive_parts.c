@@ -13,6 +13,8 @@
 #include "event.h"
 #include "fan.h"
 #include "fault.h"
+#include "guc.h"
+#include "pace.h"
 #include "shmem.h"
 
 /* How soon a lane looks again for what others have in hand ... */
@@ -50,6 +52,38 @@ cano_drive_lane(CanoDrive *drive, CanoRun *lane)
 		if (!follow_branch(drive, lane, &step))
 			return;
 	}
+}
+
+/*
+ * Branches begin in their order: behind a slow one none is begun here.
+ */
+bool
+cano_drive_fan(CanoDrive *drive, CanoRun *run)
+{
+	CanoFan    *fan = run->fan;
+	int			put_back = drive->put_back;
+	int			lanes = cano_fan_lanes(run);
+	bool		slow = false;
+
+	if (fan->opener == NULL)
+		return false;			/* it is too wide */
+	for (int i = 0; i < lanes && !fan->over; i++)
+	{
+		CanoRun		lane;
+
+		cano_fan_lane(run, i, &lane);
+		slow |= cano_pace_may_exceed(&lane, cano_batch_time);
+		if (slow)
+			cano_drive_put_back(drive, &lane);
+		else
+			cano_drive_lane(drive, &lane);
+	}
+	drive->put_back = put_back; /* lanes were not claimed */
+	cano_fan_write(&drive->settlement, run);
+	if (fan->closed == CANO_OPEN)
+		return false;
+	run->duty = CANO_DUTY_JOIN;
+	return true;
 }
 
 void

@@ -87,6 +87,8 @@ cano_drive_take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 		cano_stop_load(run, drive->context);
 		MemoryContextSwitchTo(drive->context);
 	}
+	if (run->branch != CANO_NO_BRANCH && run->fan->opener != NULL)
+		drive->stop |= cano_stop_asked_by_itself();
 	if (step->decision.failed_attempt)
 		record_attempt(drive, run, step);
 	else if (!cano_run_is_part(run) && cano_stop_asked_by_itself() &&
@@ -164,7 +166,6 @@ void
 cano_drive_wait(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 {
 	TimestampTz due = due_at(drive, run, step);
-	CanoPlace	place = CANO_NO_PLACE;
 
 	cano_event_waits(drive, run, step);
 	if (run->drain != NULL)
@@ -174,11 +175,9 @@ cano_drive_wait(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 	}
 	if (step->decision.fans_out)
 	{
-		place = cano_fan_open(&drive->settlement, run, due, step->said.nitems,
-							  step->said.items);
+		cano_fan_open(&drive->settlement, run, due, step->said.nitems,
+					  step->said.items);
 		drive->stop |= run->fan->tally.total > CANO_WIDE_FAN;
-		cano_wake_at_commit(drive->settlement.owner, drive->settlement.now,
-							place);
 	}
 	else
 		cano_settle_timer(&drive->settlement, run, due, step->decision.waiting);

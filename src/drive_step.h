@@ -14,9 +14,6 @@
 #include "step.h"
 #include "store.h"
 
-/* A fan so wide is enough for one transaction. */
-#define CANO_WIDE_FAN	64
-
 /* What is left for the transaction to do, and how it has gone so far. */
 typedef struct CanoDrive
 {

@@ -510,7 +510,9 @@ number(CanoDrive *drive, CanoRun *run)
 {
 	CanoWindow	window;
 
-	if (run->branch != CANO_NO_BRANCH ||
+	if (run->fan != NULL && run->fan->opener != NULL)
+		run = run->fan->opener; /* nobody else knows of it yet */
+	else if (run->branch != CANO_NO_BRANCH ||
 		(run->fan != NULL && run->fan->closed == CANO_OPEN))
 		run->next_ordinal = LEFT_TO_SETTLING;
 	if (run->next_ordinal == LEFT_TO_SETTLING)
@@ -534,7 +536,8 @@ tell(CanoDrive *drive, const CanoRun *run, const CanoRecord *record)
 {
 	if (run->crashes >= cano_max_crashes)
 		return;
-	switch (cano_observer_tell(record, run->job, run->definition->workflow,
+	switch (cano_observer_tell(record, cano_run_recorded(run),
+							   run->definition->workflow,
 							   drive->steps > 1))
 	{
 		case CANO_TOLD:

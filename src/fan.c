@@ -43,9 +43,12 @@ typedef struct Stretch
 
 static CanoFan *new_fan(CanoSettlement *settlement, CanoRun *run,
 						TimestampTz due_at, int total, bool items);
+static void wait_for(CanoSettlement *settlement, CanoRun *run);
+static void make_lane(const CanoRun *run, int branch, CanoRun *lane);
 static int64 *add_lanes(CanoSettlement *settlement, const CanoRun *run,
 						int lanes, const int *branches);
 static int	nlanes(const CanoRun *run, int total);
+static CanoNext next_of_all(CanoRun *lane);
 static bool is_only(const CanoRun *lane);
 static bool take(const CanoRun *lane, int *behind, MemoryContext context);
 static Stretch stretch_of(const CanoRun *lane, int branch);
@@ -56,7 +59,7 @@ static void mark_ended(CanoFans *fans, const CanoFan *fan,
 					   const CanoPart *part);
 static int	compare_ids(const void *a, const void *b);
 
-CanoPlace
+void
 cano_fan_open(CanoSettlement *settlement, CanoRun *run, TimestampTz due_at,
 			  int nitems, Jsonb **items)
 {
@@ -65,15 +68,67 @@ cano_fan_open(CanoSettlement *settlement, CanoRun *run, TimestampTz due_at,
 	CanoFan    *fan = new_fan(settlement, run, due_at,
 							  items ? nitems : state->nparts, items != NULL);
 	int			lanes = nlanes(run, fan->tally.total);
-	int64	   *jobs = add_lanes(settlement, run, lanes, NULL);
-	CanoPlace	first = {run->priority, jobs[0]};
+	int64	   *jobs;
+	CanoPlace	first;
 	CanoWindow	window;
 
+	if (fan->tally.total <= CANO_WIDE_FAN)
+	{
+		fan->opener = run;
+		fan->inputs = items;
+		fan->next_taken = lanes;
+		cano_store_fan_begin(fan);
+		return;
+	}
+	wait_for(settlement, run);
+	jobs = add_lanes(settlement, run, lanes, NULL);
 	cano_window_open(&window);
-	cano_store_fan(fan, run->state_name, lanes, jobs, items);
+	cano_store_wide_fan(fan, run->state_name, lanes, jobs, items);
 	cano_window_close(&window);
 	MemoryContextSwitchTo(context);
-	return first;
+	first.priority = run->priority;
+	first.id = jobs[0];
+	cano_wake_at_commit(settlement->owner, settlement->now, first);
+}
+
+int
+cano_fan_lanes(const CanoRun *run)
+{
+	return nlanes(run, run->fan->tally.total);
+}
+
+void
+cano_fan_lane(const CanoRun *run, int number, CanoRun *lane)
+{
+	make_lane(run, number, lane);
+	if (run->fan->items)
+		lane->item = run->fan->inputs[number];
+}
+
+void
+cano_fan_write(CanoSettlement *settlement, CanoRun *run)
+{
+	MemoryContext context = CurrentMemoryContext;
+	CanoFan    *fan = run->fan;
+	CanoWindow	window;
+
+	fan->tally.succeeded = fan->tally.failed = 0;
+	if (!settle_one(settlement->fans, fan))
+		elog(ERROR, "branches of run " INT64_FORMAT " ended too late", run->id);
+	fan->closed = fan->closing;
+	fan->tally.timed_out = fan->closed == CANO_CLOSED_TIMEOUT;
+	if (fan->closed == CANO_OPEN)
+		wait_for(settlement, run);
+	cano_window_open(&window);
+	cano_store_fan(fan, run->state_name);
+	cano_window_close(&window);
+	MemoryContextSwitchTo(context);
+
+	/* From here on it is as any other that this batch adds nothing to. */
+	fan->opener = NULL;
+	fan->touched = false;
+	fan->closing = CANO_OPEN;
+	fan->nended = fan->ntaken = fan->next_taken = 0;
 }
 
 CanoPlace
@@ -100,6 +155,7 @@ cano_fan_reopen(CanoSettlement *settlement, CanoRun *run, TimestampTz due_at)
 				  run->definition->model.states[run->state].kind ==
 				  CANO_KIND_BATCH);
 	fan->tally.succeeded = old->tally.total - n;
+	wait_for(settlement, run);
 	lanes = nlanes(run, n);
 	jobs = add_lanes(settlement, run, lanes, branches);
 	cano_window_open(&window);
@@ -128,13 +184,22 @@ new_fan(CanoSettlement *settlement, CanoRun *run, TimestampTz due_at,
 	fan->due_at = due_at;
 	fan->signal = run->signal;
 	fan->data = run->data == run->input ? NULL : run->data;
-	run->fan = fan;
-
-	/* Whoever waits has a new place in the queue. */
-	cano_settle_timer(settlement, run, due_at, items ? CANO_WAIT_ITEMS :
-					  CANO_WAIT_BRANCHES);
 	fan->holder = run->job;
+	run->fan = fan;
 	return fan;
+}
+
+/*
+ * Whoever waits has a new place in the queue.
+ */
+static void
+wait_for(CanoSettlement *settlement, CanoRun *run)
+{
+	CanoFan    *fan = run->fan;
+
+	cano_settle_timer(settlement, run, fan->due_at, fan->items ?
+					  CANO_WAIT_ITEMS : CANO_WAIT_BRANCHES);
+	fan->holder = run->job;
 }
 
 /*
@@ -148,19 +213,27 @@ add_lanes(CanoSettlement *settlement, const CanoRun *run, int lanes,
 
 	for (int i = 0; i < lanes; i++)
 	{
-		CanoRun		lane = *run;
+		CanoRun		lane;
 
-		jobs[i] = lane.job = cano_store_new_id();
-		lane.duty = CANO_DUTY_PART;
-		lane.branch = branches ? branches[i] : i;
-		lane.attempt = 1;
-		lane.errors = 0;
-		lane.since = DT_NOBEGIN;
-		lane.cursor = NULL;
-		lane.entry = -1;
+		make_lane(run, branches ? branches[i] : i, &lane);
+		jobs[i] = lane.job;
 		cano_settle_job(settlement, &lane);
 	}
 	return jobs;
+}
+
+static void
+make_lane(const CanoRun *run, int branch, CanoRun *lane)
+{
+	*lane = *run;
+	lane->job = cano_store_new_id();
+	lane->duty = CANO_DUTY_PART;
+	lane->branch = branch;
+	lane->attempt = 1;
+	lane->errors = 0;
+	lane->since = DT_NOBEGIN;
+	lane->cursor = NULL;
+	lane->entry = -1;
 }
 
 static int
@@ -176,8 +249,8 @@ cano_fan_mark(CanoSettlement *settlement, const CanoRun *lane)
 {
 	CanoPart	part = {.branch = lane->branch,.attempt = lane->attempt};
 
-	lane->fan->touched = true;
-	cano_store_mark(&settlement->fans->marks, lane->fan->id, &part, 'b',
+	lane->fan->touched = lane->fan->left_lanes = true;
+	cano_store_mark(&settlement->fans->marks, lane->fan, &part, 'b',
 					lane->job, -1);
 }
 
@@ -228,6 +301,8 @@ cano_fan_next(CanoRun *lane, MemoryContext context)
 
 	if (fan->over || fan->tally.total == nlanes(lane, fan->tally.total))
 		return CANO_NEXT_NONE;
+	if (fan->opener != NULL)
+		return next_of_all(lane);
 	if (fan->next_taken == fan->ntaken)
 	{
 		bool		others;
@@ -260,6 +335,22 @@ cano_fan_next(CanoRun *lane, MemoryContext context)
 	lane->branch = fan->taken[fan->next_taken].branch;
 	lane->item = fan->taken[fan->next_taken].input;
 	fan->next_taken++;
+	return CANO_NEXT_BRANCH;
+}
+
+/*
+ * Nobody else takes anything of a fan that is not in the table.
+ */
+static CanoNext
+next_of_all(CanoRun *lane)
+{
+	CanoFan    *fan = lane->fan;
+
+	if (fan->next_taken == fan->tally.total)
+		return CANO_NEXT_NONE;
+	lane->branch = fan->next_taken++;
+	if (fan->items)
+		lane->item = fan->inputs[lane->branch];
 	return CANO_NEXT_BRANCH;
 }
 
@@ -365,8 +456,14 @@ cano_fan_settle(CanoSettlement *settlement)
 	int			n = 0;
 
 	for (int i = 0; i < fans->nfans; i++)
-		if (fans->fans[i]->touched)
-			touched[n++] = fans->fans[i];
+	{
+		CanoFan    *fan = fans->fans[i];
+
+		if (fan->touched)
+			touched[n++] = fan;
+		else if (fan->left_lanes && fan->closed != CANO_OPEN)
+			cano_store_drop_lanes(fan, settlement->owner);
+	}
 	if (n == 0)
 		return first;
 
@@ -439,7 +536,7 @@ settle_one(CanoFans *fans, CanoFan *fan)
 		}
 		else if (cano_join_judge(fan->join, &fan->tally) != CANO_JOIN_OPEN)
 			closing = CANO_CLOSED_JOINED;
-		if (!fan->items)
+		if (!fan->items || fan->opener != NULL)
 			mark_ended(fans, fan, part);
 	}
 	if (closing == CANO_OPEN)
@@ -451,7 +548,7 @@ settle_one(CanoFans *fans, CanoFan *fan)
 static void
 mark_ended(CanoFans *fans, const CanoFan *fan, const CanoPart *part)
 {
-	cano_store_mark(&fans->marks, fan->id, part, part->succeeded ? 'c' : 'f', 0,
+	cano_store_mark(&fans->marks, fan, part, part->succeeded ? 'c' : 'f', 0,
 					fan->items ? 0 : fan->tally.succeeded + fan->tally.failed);
 }
 

@@ -15,13 +15,27 @@
 
 #include "store.h"
 
+/* A wider fan is enough for one transaction. */
+#define CANO_WIDE_FAN	64
+
 /*
  * Fan the run's state out over its branches, or over these items: the run
- * waits, holding the fan.  Opens a window.  Returns the place of the
- * first lane.
+ * waits, holding the fan.  A wide one goes into the tables at once, where
+ * lanes wait for a later batch.  Opens a window.  Any other is only known to
+ * this batch until it is written.
  */
-extern CanoPlace cano_fan_open(CanoSettlement *settlement, CanoRun *run,
-							   TimestampTz due_at, int nitems, Jsonb **items);
+extern void cano_fan_open(CanoSettlement *settlement, CanoRun *run,
+						  TimestampTz due_at, int nitems, Jsonb **items);
+
+/* The lanes of a fan that was not written yet. */
+extern int	cano_fan_lanes(const CanoRun *run);
+extern void cano_fan_lane(const CanoRun *run, int number, CanoRun *lane);
+
+/*
+ * Write it, with what became of its branches in this batch: the run waits, or
+ * has the fan's closing behind it.  Opens a window.
+ */
+extern void cano_fan_write(CanoSettlement *settlement, CanoRun *run);
 
 /*
  * The run goes on with the branches or items of the closed fan that it holds:

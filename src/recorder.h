@@ -16,7 +16,9 @@
 /*
  * This process is about to run / has run this job.  Between the two, the end
  * of the process is a crash mark against the job, unless somebody else caused
- * it (terminated it, or crashed the server).  Nothing without shared memory.
+ * it (terminated it, or crashed the server).  A negative id stands for
+ * something that only exists in this transaction, of the job with the positive
+ * one: that has to be careful.  Nothing without shared memory.
  */
 extern void cano_recorder_begin(int64 job, int64 run);
 extern void cano_recorder_end(void);

@@ -75,7 +75,10 @@ static CanoStatement owners_statement = {
 	" FROM timer WHERE owner IS NOT NULL",
 };
 
-/* What follows a run's end is a job of its own; any other ends with its run. */
+/*
+ * What follows a run's end is a job of its own; any other ends with its run.
+ * A negative one is careful from now on, but did not crash itself.
+ */
 static CanoStatement mark_statement = {
 	.sql =
 	"WITH run AS ("
@@ -84,9 +87,9 @@ static CanoStatement mark_statement = {
 	"		WHERE j.owner = r.owner AND j.priority = r.priority AND j.id = $1))"
 	"	FOR SHARE)"
 	" INSERT INTO cano._crash AS c (job, run, crashes, last_at)"
-	" SELECT $1, $2, 1, $3 FROM run"
+	" SELECT abs($1), $2, CASE WHEN $1 < 0 THEN 0 ELSE 1 END, $3 FROM run"
 	" ON CONFLICT (job) DO UPDATE"
-	" SET crashes = c.crashes + 1, last_at = excluded.last_at",
+	" SET crashes = c.crashes + excluded.crashes, last_at = excluded.last_at",
 	.nparameters = 3,
 	.types = {INT8OID, INT8OID, TIMESTAMPTZOID},
 };

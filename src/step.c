@@ -297,7 +297,7 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 	step->data = run->data;
 	step->started_at = cano_now();
 	begin_slot(run, step->started_at);
-	cano_recorder_begin(run->job, run->id);
+	cano_recorder_begin(cano_run_recorded(run), run->id);
 	cano_bracket_open(&bracket, holding);
 
 	PG_TRY();

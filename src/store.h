@@ -215,6 +215,14 @@ cano_run_is_part(const CanoRun *run)
 		run->duty == CANO_DUTY_AFTER;
 }
 
+/* What the flight recorder is to know of the job at hand. */
+static inline int64
+cano_run_recorded(const CanoRun *run)
+{
+	return run->branch != CANO_NO_BRANCH && run->fan->opener != NULL ?
+		-run->fan->opener->job : run->job;
+}
+
 /* When the workflow's timeout is over for it, or DT_NOEND. */
 static inline TimestampTz
 cano_run_deadline(const CanoRun *run)

@@ -23,20 +23,31 @@
 /* How many errors a failed join tells. */
 #define ERRORS_TOLD	3
 
-static CanoStatement insert_fan = {
-	"INSERT INTO cano._fan (id, run, holder, state, total, succeeded, failed,"
-	"	due_at, low, signal, data)"
-	" VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10)",
-	10, {INT8OID, INT8OID, INT8OID, TEXTOID, INT4OID, INT4OID, TIMESTAMPTZOID,
-	INT4OID, JSONBOID, JSONBOID}
-};
+/* In this order, so that marks of them can be put there, too. */
+#define INSERT_BRANCHES \
+	"INSERT INTO cano._branch" \
+	" (fan, branch, status, attempt, job, ordinal, output, error, input)" \
+	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+
+#define BRANCH_COLUMNS	9
+#define BRANCH_TYPES \
+	INT8ARRAYOID, INT4ARRAYOID, CHARARRAYOID, INT4ARRAYOID, INT8ARRAYOID, \
+	INT4ARRAYOID, JSONBARRAYOID, JSONBARRAYOID, JSONBARRAYOID
 
 static CanoStatement insert_branches = {
-	"INSERT INTO cano._branch (fan, branch, status, attempt, job, input)"
-	" SELECT u.fan, u.branch,"
-	"	CASE WHEN u.job IS NULL THEN 'q' ELSE 'b' END::\"char\", 1, u.job, u.input"
-	" FROM unnest($1, $2, $3, $4) u (fan, branch, job, input)",
-	4, {INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, JSONBARRAYOID}
+	INSERT_BRANCHES,
+	BRANCH_COLUMNS, {BRANCH_TYPES}
+};
+
+static CanoStatement insert_fan = {
+	"WITH fan AS ("
+	"	INSERT INTO cano._fan (id, run, holder, state, total, succeeded, failed,"
+	"		low, closed, due_at, verdict, signal, data)"
+	"	VALUES ($10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22))"
+	" " INSERT_BRANCHES,
+	BRANCH_COLUMNS + 13, {BRANCH_TYPES, INT8OID, INT8OID, INT8OID, TEXTOID,
+	INT4OID, INT4OID, INT4OID, INT4OID, CHAROID, TIMESTAMPTZOID, JSONBOID,
+	JSONBOID, JSONBOID}
 };
 
 static CanoStatement find_failed = {
@@ -166,6 +177,7 @@ static CanoStatement ended_branches = {
 	2, {INT8OID, BOOLOID}
 };
 
+static void add_branch(const CanoFan *fan, int branch, Jsonb **items);
 static void insert_chunk(CanoRows *rows, Size *bytes);
 
 CanoFans *
@@ -223,55 +235,87 @@ cano_store_fan_load(CanoFans *fans, int row, int column)
 	return fan;
 }
 
-static void
-store_fan(const CanoFan *fan, const char *state)
+void
+cano_store_fan_begin(CanoFan *fan)
 {
-	Datum		values[] = {
-		Int64GetDatum(fan->id),
-		Int64GetDatum(fan->run),
-		Int64GetDatum(fan->holder),
-		CStringGetTextDatum(state),
-		Int32GetDatum(fan->tally.total),
-		Int32GetDatum(fan->tally.succeeded),
-		TimestampTzGetDatum(fan->due_at),
-		Int32GetDatum(fan->low),
-		JsonbPGetDatum(fan->signal),
-		JsonbPGetDatum(fan->data)
-	};
-	char		nulls[] = {
-		' ', ' ', ' ', ' ', ' ', ' ', fan->due_at == DT_NOEND ? 'n' : ' ', ' ',
-		fan->signal ? ' ' : 'n', fan->data ? ' ' : 'n'
-	};
+	fan->branches = palloc(sizeof(CanoRows));
+	cano_rows_init(fan->branches, &insert_branches);
+	for (int i = 0; i < fan->tally.total; i++)
+		add_branch(fan, i, fan->inputs);
+}
 
-	(void) cano_statement_run(&insert_fan, values, nulls, SPI_OK_INSERT);
+static void
+add_branch(const CanoFan *fan, int branch, Jsonb **items)
+{
+	CanoRows   *rows = fan->branches;
+	int			row = cano_rows_add(rows);
+
+	cano_rows_set(rows, row, 0, Int64GetDatum(fan->id));
+	cano_rows_set(rows, row, 1, Int32GetDatum(branch));
+	cano_rows_set(rows, row, 2, CharGetDatum('q'));
+	cano_rows_set(rows, row, 3, Int32GetDatum(1));
+	if (items != NULL)
+		cano_rows_set_jsonb(rows, row, 8, items[branch]);
 }
 
 void
-cano_store_fan(const CanoFan *fan, const char *state, int nlanes,
-			   const int64 *jobs, Jsonb **items)
+cano_store_fan(CanoFan *fan, const char *state)
+{
+	Datum		values[CANO_MAX_PARAMETERS];
+	char		nulls[] = "                      ";
+	int			n = BRANCH_COLUMNS;
+
+	cano_rows_arrays(fan->branches, &insert_branches, values);
+	values[n++] = Int64GetDatum(fan->id);
+	values[n++] = Int64GetDatum(fan->run);
+	values[n++] = Int64GetDatum(fan->holder);
+	values[n++] = CStringGetTextDatum(state);
+	values[n++] = Int32GetDatum(fan->tally.total);
+	values[n++] = Int32GetDatum(fan->tally.succeeded);
+	values[n++] = Int32GetDatum(fan->tally.failed);
+	values[n++] = Int32GetDatum(fan->low);
+	nulls[n] = fan->closed == CANO_OPEN ? 'n' : ' ';
+	values[n++] = CharGetDatum((char) fan->closed);
+	nulls[n] = fan->due_at == DT_NOEND ? 'n' : ' ';
+	values[n++] = TimestampTzGetDatum(fan->due_at);
+	nulls[n] = fan->verdict == NULL ? 'n' : ' ';
+	values[n++] = JsonbPGetDatum(fan->verdict);
+	nulls[n] = fan->signal == NULL ? 'n' : ' ';
+	values[n++] = JsonbPGetDatum(fan->signal);
+	nulls[n] = fan->data == NULL ? 'n' : ' ';
+	values[n++] = JsonbPGetDatum(fan->data);
+	(void) cano_statement_run(&insert_fan, values, nulls, SPI_OK_INSERT);
+	fan->branches = NULL;
+}
+
+void
+cano_store_wide_fan(CanoFan *fan, const char *state, int nlanes,
+					const int64 *jobs, Jsonb **items)
 {
 	CanoRows	rows;
 	Size		bytes = 0;
 
-	store_fan(fan, state);
 	cano_rows_init(&rows, &insert_branches);
+	fan->branches = &rows;
+	cano_store_fan(fan, state);
+	fan->branches = &rows;
 	for (int i = 0; i < fan->tally.total; i++)
 	{
-		int			row = cano_rows_add(&rows);
+		int			row = rows.nrows;
 
-		cano_rows_set(&rows, row, 0, Int64GetDatum(fan->id));
-		cano_rows_set(&rows, row, 1, Int32GetDatum(i));
+		add_branch(fan, i, items);
 		if (i < nlanes)
-			cano_rows_set(&rows, row, 2, Int64GetDatum(jobs[i]));
-		if (items != NULL && items[i] != NULL)
 		{
-			cano_rows_set_jsonb(&rows, row, 3, items[i]);
-			bytes += VARSIZE(items[i]);
+			cano_rows_set(&rows, row, 2, CharGetDatum('b'));
+			cano_rows_set(&rows, row, 4, Int64GetDatum(jobs[i]));
 		}
+		if (items != NULL && items[i] != NULL)
+			bytes += VARSIZE(items[i]);
 		if (rows.nrows >= CHUNK_ROWS || bytes >= CHUNK_BYTES)
 			insert_chunk(&rows, &bytes);
 	}
 	insert_chunk(&rows, &bytes);
+	fan->branches = NULL;
 }
 
 static void
@@ -297,13 +341,16 @@ cano_store_find_failed(int64 fan, MemoryContext context, int **branches)
 }
 
 void
-cano_store_fan_again(const CanoFan *fan, int64 old, const char *state,
+cano_store_fan_again(CanoFan *fan, int64 old, const char *state,
 					 int nlanes, const int64 *jobs, const int *branches)
 {
 	Datum		values[4];
+	CanoRows	none;
 	CanoRows	lanes;
 
-	store_fan(fan, state);
+	cano_rows_init(&none, &insert_branches);
+	fan->branches = &none;
+	cano_store_fan(fan, state);
 	cano_rows_init_some(&lanes, &copy_branches, 2);
 	for (int i = 0; i < nlanes; i++)
 	{
@@ -381,21 +428,22 @@ cano_store_lock_fans(int nfans, CanoFan **fans)
 }
 
 void
-cano_store_mark(CanoRows *marks, int64 fan, const CanoPart *part, char status,
-				int64 job, int ordinal)
+cano_store_mark(CanoRows *marks, const CanoFan *fan, const CanoPart *part,
+				char status, int64 job, int ordinal)
 {
-	int			row = cano_rows_add(marks);
+	CanoRows   *rows = fan->branches ? fan->branches : marks;
+	int			row = fan->branches ? part->branch : cano_rows_add(marks);
 
-	cano_rows_set(marks, row, 0, Int64GetDatum(fan));
-	cano_rows_set(marks, row, 1, Int32GetDatum(part->branch));
-	cano_rows_set(marks, row, 2, CharGetDatum(status));
-	cano_rows_set(marks, row, 3, Int32GetDatum(part->attempt));
+	cano_rows_set(rows, row, 0, Int64GetDatum(fan->id));
+	cano_rows_set(rows, row, 1, Int32GetDatum(part->branch));
+	cano_rows_set(rows, row, 2, CharGetDatum(status));
+	cano_rows_set(rows, row, 3, Int32GetDatum(part->attempt));
 	if (job != 0)
-		cano_rows_set(marks, row, 4, Int64GetDatum(job));
+		cano_rows_set(rows, row, 4, Int64GetDatum(job));
 	if (ordinal > 0)
-		cano_rows_set(marks, row, 5, Int32GetDatum(ordinal));
-	cano_rows_set_jsonb(marks, row, 6, part->output);
-	cano_rows_set_jsonb(marks, row, 7, part->error);
+		cano_rows_set(rows, row, 5, Int32GetDatum(ordinal));
+	cano_rows_set_jsonb(rows, row, 6, part->output);
+	cano_rows_set_jsonb(rows, row, 7, part->error);
 }
 
 void

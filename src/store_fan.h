@@ -53,6 +53,10 @@ typedef struct CanoFan
 	Jsonb	   *data;			/* the run's; NULL = its input */
 
 	/* Of this batch: */
+	struct CanoRun *opener;		/* while it is not in the table: its holder, */
+	CanoRows   *branches;		/* its branches, in their order, */
+	Jsonb	  **inputs;			/* and, of items, theirs */
+	bool		left_lanes;		/* lanes of it are left to a later batch */
 	bool		touched;		/* it adds to the fan */
 	bool		over;			/* as far as it knows, the fan will be closed */
 	CanoClosed	closing;		/* it closes the fan whatever has ended */
@@ -94,11 +98,18 @@ typedef struct CanoTaken
 } CanoTaken;
 
 /*
- * Insert an open fan and its branches, of which the first so many are begun
- * by these jobs.  "items" is NULL for branches.
+ * Remember the branches of a fan to be, which nobody has begun, and insert it
+ * with them and what is marked of them by then.  The former needs no window.
  */
-extern void cano_store_fan(const CanoFan *fan, const char *state,
-						   int nlanes, const int64 *jobs, Jsonb **items);
+extern void cano_store_fan_begin(CanoFan *fan);
+extern void cano_store_fan(CanoFan *fan, const char *state);
+
+/*
+ * Insert a fan of any width at once.  The first so many of its branches are
+ * begun by these jobs.  "items" is NULL for branches.
+ */
+extern void cano_store_wide_fan(CanoFan *fan, const char *state, int nlanes,
+								const int64 *jobs, Jsonb **items);
 
 /*
  * The branches of a closed fan that have not succeeded; and another fan in
@@ -107,7 +118,7 @@ extern void cano_store_fan(const CanoFan *fan, const char *state,
  */
 extern int	cano_store_find_failed(int64 fan, MemoryContext context,
 								   int **branches);
-extern void cano_store_fan_again(const CanoFan *fan, int64 old,
+extern void cano_store_fan_again(CanoFan *fan, int64 old,
 								 const char *state, int nlanes,
 								 const int64 *jobs, const int *branches);
 
@@ -131,8 +142,9 @@ extern void cano_store_lock_fans(int nfans, CanoFan **fans);
  * What has changed of fans and branches, a row each.  Marks that are written
  * are forgotten.
  */
-extern void cano_store_mark(CanoRows *marks, int64 fan, const CanoPart *part,
-							char status, int64 job, int ordinal);
+extern void cano_store_mark(CanoRows *marks, const CanoFan *fan,
+							const CanoPart *part, char status, int64 job,
+							int ordinal);
 extern void cano_store_marks(CanoRows *marks);
 extern void cano_store_tallies(int nfans, CanoFan **fans);
 
