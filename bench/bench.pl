@@ -19,13 +19,15 @@ Usage: bench/run [OPTION ...]
   --sync on,off       synchronous_commit
   --peers             graphile-worker, pg-boss and DBOS, too
   --flat              instead: is it flat, fair and lean?  (half an hour)
+  --parts flat,fair   these only
+  --scale 0.05        a share of the steps
   --csv FILE          all measurements
   --svg FILE          a plot
 END
 
-my %option = (rounds => 5, workers => '1,2,4', sync => 'on,off',
+my %option = (rounds => 5, scale => 1, parts => 'flat,fair,lean', workers => '1,2,4', sync => 'on,off',
 	workloads => join(',', sort keys %WORKLOADS, 'W4'));
-GetOptions(\%option, 'rounds=i', 'workloads=s', 'workers=s', 'sync=s', 'peers', 'flat', 'csv=s', 'svg=s', 'help')
+GetOptions(\%option, 'rounds=i', 'workloads=s', 'workers=s', 'sync=s', 'peers', 'flat', 'parts=s', 'scale=f', 'csv=s', 'svg=s', 'help')
   or die $usage;
 if ($option{help})
 {
@@ -108,7 +110,7 @@ load_definitions();
 if ($option{flat})
 {
 	require Flat;
-	Flat::run();
+	Flat::run($option{scale}, split /,/, $option{parts});
 	exit 0;
 }
 if ($option{peers})

@@ -9,8 +9,8 @@ use Exporter 'import';
 use Sessions qw(connection value together cpu wal);
 use Time::HiRes qw(time sleep);
 
-our @EXPORT_OK = qw(%WORKLOADS %BY_HAND admin by_hand cano client footprint load_definitions next_round pickup
-  set_synchronous_commit set_workers submission submit_many wait_for_runs wait_until worker_pids);
+our @EXPORT_OK = qw(%WORKLOADS %BY_HAND admin by_hand cano client footprint load_definitions load_file next_round pickup
+  set set_synchronous_commit set_workers submission submit_many wait_for_runs wait_until worker_pids);
 
 # Runs of one measurement, the steps that each counts for, and its input.
 our %WORKLOADS = (
@@ -80,14 +80,19 @@ sub set
 	return;
 }
 
+sub load_file
+{
+	my ($file) = @_;
+
+	system('psql', '-X', '-q', '-o', '/dev/null', '-v', 'ON_ERROR_STOP=1', '-f', "bench/sql/$file.sql") == 0
+	  or die "cannot load $file.sql\n";
+	return;
+}
+
 # Workflows and rivals.
 sub load_definitions
 {
-	foreach my $file (qw(workloads by_hand))
-	{
-		system('psql', '-X', '-q', '-o', '/dev/null', '-v', 'ON_ERROR_STOP=1', '-f', "bench/sql/$file.sql") == 0
-		  or die "cannot load $file.sql\n";
-	}
+	load_file($_) foreach qw(workloads by_hand);
 	return;
 }
 
