@@ -6,7 +6,8 @@
  * Steps share a transaction while nobody can tell: while the work of earlier
  * steps is held, no task is started that may take long, and one that would
  * wait for a lock is undone, the transaction committed, and the task run again
- * with nothing held.
+ * with nothing held.  A task that is long now and then shares it with few: a
+ * transaction takes on as much as is done in its time on average.
  *
  *-------------------------------------------------------------------------
  */
@@ -79,7 +80,8 @@ cano_drive_take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 	if (run->started_at == DT_NOBEGIN)
 		run->started_at = step->started_at;
 	run->resumed = false;
-	cano_pace_note(run, (step->ended_at - step->started_at) / 1000.0);
+	if (!cano_blame_is_separate(run))	/* it may have waited for a lock */
+		cano_pace_note(run, (step->ended_at - step->started_at) / 1000.0);
 	if (step->drain_late)
 		return true;
 	if (step->decision.fault == CANO_FAULT_CALLED_OFF && !run->stop)
@@ -112,8 +114,12 @@ cano_drive_take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 bool
 cano_drive_must_stop(CanoDrive *drive, const CanoRun *run)
 {
+	double		ms;
+
 	if (drive->stop)
 		return true;
+	ms = cano_pace_ms(run);
+	drive->pace_ms += ms;
 	if (drive->steps == 0 && drive->nruns == 1)
 		return false;			/* whatever it is, it runs alone */
 
@@ -123,9 +129,11 @@ cano_drive_must_stop(CanoDrive *drive, const CanoRun *run)
 		cano_drive_elapsed_ms(drive->started) >= cano_batch_time ||
 		cano_txn_is_wanted())
 		drive->stop = true;
-	else if (cano_pace_may_exceed(run, cano_batch_time) || run->careful ||
+	else if (ms >= cano_batch_time || run->careful ||
 			 cano_blame_is_separate(run))
 		drive->stop = drive->slow = true;
+	else if (drive->pace_ms >= cano_batch_time)
+		drive->stop = true;
 	return drive->stop;
 }
 

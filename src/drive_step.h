@@ -25,6 +25,7 @@ typedef struct CanoDrive
 	int			nruns;			/* claimed */
 	CanoVisit	first;			/* the first job, as its first step found it */
 	int			steps;			/* tasks called and states entered */
+	double		pace_ms;		/* how long they take on average */
 	int			put_back;		/* runs that it did not get to the end of */
 	bool		stop;			/* take nothing more on */
 	bool		slow;			/* because of a task that should run alone */

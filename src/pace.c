@@ -1,11 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * pace.c
- *	  How long a state's task usually takes, as this process has seen it.
+ *	  How long a state's task takes on average, as this process has seen it.
+ *
+ * The average forgets slowly, so that it is that of a task which is quick as a
+ * rule and long now and then, too.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
+
+#include <math.h>
 
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -16,11 +21,12 @@
 typedef struct Pace
 {
 	uint64		function;
-	double		ms;				/* moving average */
+	double		ms;				/* average */
+	int			calls;			/* that it is of */
 } Pace;
 
-/* The share of the newest time in the average. */
-#define NEWEST	0.2
+/* The average is of about so many calls. */
+#define MOST_CALLS	500
 
 static HTAB *get_paces(void);
 
@@ -34,19 +40,22 @@ cano_pace_note(const CanoRun *run, double ms)
 	if (function == NULL)
 		return;
 	pace = hash_search(get_paces(), &function->pace, HASH_ENTER, &found);
-	pace->ms = found ? (1 - NEWEST) * pace->ms + NEWEST * ms : ms;
+	if (!found)
+		pace->ms = pace->calls = 0;
+	pace->calls = Min(pace->calls + 1, MOST_CALLS);
+	pace->ms += (ms - pace->ms) / pace->calls;
 }
 
-bool
-cano_pace_may_exceed(const CanoRun *run, double ms)
+double
+cano_pace_ms(const CanoRun *run)
 {
 	const CanoFunctionName *function = cano_run_function(run);
 	Pace	   *pace;
 
 	if (function == NULL)
-		return false;
+		return 0;
 	pace = hash_search(get_paces(), &function->pace, HASH_FIND, NULL);
-	return pace == NULL || pace->ms >= ms;
+	return pace == NULL ? HUGE_VAL : pace->ms;
 }
 
 static HTAB *

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * pace.h
- *	  How long a state's task usually takes, as this process has seen it.
+ *	  How long a state's task takes on average, as this process has seen it.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,9 +14,9 @@
 extern void cano_pace_note(const CanoRun *run, double ms);
 
 /*
- * May it take longer than so long?  A task never seen may; a state without
- * one may not.
+ * How long it will take, on average: HUGE_VAL for a task never seen, 0 for a
+ * state without one.
  */
-extern bool cano_pace_may_exceed(const CanoRun *run, double ms);
+extern double cano_pace_ms(const CanoRun *run);
 
 #endif							/* CANO_PACE_H */
