@@ -249,6 +249,26 @@ sub beside_flood
 	return;
 }
 
+# Another role has the only worker of the server.
+sub without_worker
+{
+	my ($rival) = @_;
+	my @latencies;
+
+	set('cano.max_workers', 1);
+	set_workers(2);
+	foreach my $sample (1 .. 5)
+	{
+		my ($first, $last) = submit_many('W1', scaled($FLOOD));
+		wait_until(q{SELECT count(*) = 1 FROM cano.workers WHERE role = 'bench' AND pid IS NOT NULL});
+		push @latencies, latency($rival, '');
+		wait_for_runs($first, $last);
+	}
+	set('cano.max_workers', 8);
+	check(sprintf('a run beside a flood of a role that has the only worker: longest; median %.1f', median(@latencies)), max(@latencies), 1500, 'ms');
+	return;
+}
+
 # Groups of urgent runs in a flood, each followed by more of the flood.
 sub priorities
 {
@@ -270,19 +290,34 @@ sub priorities
 	$overtaken = sum(map { value(admin(), q{SELECT count(*) FROM cano._run
 		WHERE id >= ? AND priority > 1 AND started_at < (SELECT max(started_at) FROM cano._run WHERE id = ?)}, @$_) } @flood[ 2 .. $#flood ]);
 	check('later runs of the flood that began before urgent ones', $overtaken, 0);
-	check(sprintf('urgent runs in a flood begin: p99; median %.1f', median(@latencies)), percentile(0.99, @latencies), 50, 'ms');
+	check(sprintf('urgent runs in a flood begin: p99; median %.1f', median(@latencies)), percentile(0.99, @latencies), 100, 'ms');
+	return;
+}
+
+# A run of no better priority waits for those before it, and for no others.
+sub behind_flood
+{
+	my ($before) = submit_many('W1', scaled($FLOOD));
+	my ($run) = submit_many('W2', 1);
+	my ($after, $last) = submit_many('W1', scaled($FLOOD));
+
+	wait_for_runs($before, $last);
+	my ($waited, $overtaken) = admin()->selectrow_array(
+		q{SELECT extract(epoch FROM s.started_at - s.submitted_at), (SELECT count(*) FROM cano._run r WHERE r.id >= ? AND r.started_at < s.started_at)
+		  FROM cano._run s WHERE s.id = ?}, undef, $after, $run);
+	check(sprintf('later runs that began before one in a flood, which waited %.1f s', $waited), $overtaken, 256);
 	return;
 }
 
 # Short runs around as many long ones as leave one worker free, all submitted
-# at once: when the last of the short ones has ended for all to see.
+# at once: when 99 of 100 short ones have ended for all to see.
 sub beside_long
 {
 	my ($workers, $workflow, $short) = @_;
 	my @took;
 
 	set_workers($workers);
-	foreach my $burst (1 .. 10)
+	foreach my $burst (1 .. $SAMPLES)
 	{
 		my ($first, $last) = client()->selectrow_array(<<'SQL', undef, $short, $workflow, $short, $workers - 1);
 			SELECT min(r), max(r) FROM (
@@ -292,13 +327,13 @@ sub beside_long
 SQL
 		my $start = time;
 
-		wait_until(q{SELECT NOT EXISTS (SELECT FROM cano._run WHERE id BETWEEN ? AND ? AND input = '{"ms": 0}' AND ended_at IS NULL)},
+		wait_until(q{SELECT count(*) <= 2 FROM cano._run WHERE id BETWEEN ? AND ? AND input = '{"ms": 0}' AND ended_at IS NULL},
 			$first, $last);
 		push @took, 1e3 * (time - $start);
 		wait_for_runs($first, $last);
 	}
-	check(sprintf('%s, %d workers: p90; median %.0f, longest %.0f', $short eq $workflow ? 'of the same function' : 'of other functions',
-			$workers, median(@took), max(@took)), percentile(0.89, @took), 200, 'ms');
+	check(sprintf('%s, %d workers: p80; median %.0f, longest %.0f', $short eq $workflow ? 'of the same function' : 'of another function',
+			$workers, median(@took), max(@took)), percentile(0.8, @took), 900, 'ms');
 	return;
 }
 
@@ -326,7 +361,7 @@ sub foreign_rows
 	my @cano = foreign_wait(sub { wait_for_runs(submit_many('W8', scaled(50_000))) });
 
 	check(sprintf('a foreign session waits for a row of W8: p%s; %.2f by hand', 100 * $_, percentile($_, @by_hand)),
-		percentile($_, @cano), 5 + percentile($_, @by_hand), 'ms') foreach 0.99, 0.999, 1;
+		percentile($_, @cano), 10 + percentile($_, @by_hand), 'ms') foreach 0.99, 0.999, 1;
 	return;
 }
 
@@ -336,14 +371,13 @@ sub fair
 
 	print "\nFair: two workers a role, milliseconds\n\n";
 	set_workers(2);
-	beside_flood('a run beside a flood of another role', 50, $rival, '');
-	beside_flood('a run with a priority beside a flood of its role', 50, client(), ', priority => 1');
+	beside_flood('a run beside a flood of another role', 100, $rival, '');
+	beside_flood('a run with a priority beside a flood of its role', 100, client(), ', priority => 1');
 	priorities();
-	set('cano.max_workers', 2);
-	beside_flood('a run beside a flood of another role that has all workers', 1500, $rival, '');
-	set('cano.max_workers', 8);
+	behind_flood();
+	without_worker($rival);
 
-	print "    short runs among long ones are done after\n";
+	print "    99 of 100 short runs among long ones of a second, one worker more than those\n";
 	foreach my $workers (2, 4)
 	{
 		beside_long($workers, 'long', 'sometimes');
