@@ -72,7 +72,7 @@ cano_drive_fan(CanoDrive *drive, CanoRun *run)
 		CanoRun		lane;
 
 		cano_fan_lane(run, i, &lane);
-		slow |= cano_pace_may_exceed(&lane, cano_batch_time);
+		slow |= cano_pace_ms(&lane) >= cano_batch_time;
 		if (slow)
 			cano_drive_put_back(drive, &lane);
 		else
