@@ -13,7 +13,6 @@
 #include "event.h"
 #include "fan.h"
 #include "fault.h"
-#include "guc.h"
 #include "pace.h"
 #include "shmem.h"
 
@@ -55,7 +54,8 @@ cano_drive_lane(CanoDrive *drive, CanoRun *lane)
 }
 
 /*
- * Branches begin in their order: behind a slow one none is begun here.
+ * Branches begin in their order: behind one that may be slow none is begun
+ * here, but left to whoever has time.
  */
 bool
 cano_drive_fan(CanoDrive *drive, CanoRun *run)
@@ -72,7 +72,7 @@ cano_drive_fan(CanoDrive *drive, CanoRun *run)
 		CanoRun		lane;
 
 		cano_fan_lane(run, i, &lane);
-		slow |= cano_pace_ms(&lane) >= cano_batch_time;
+		slow |= !cano_pace_is_steady(&lane);
 		if (slow)
 			cano_drive_put_back(drive, &lane);
 		else

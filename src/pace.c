@@ -15,6 +15,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
+#include "guc.h"
 #include "pace.h"
 
 /* By the function, whatever calls it. */
@@ -23,10 +24,14 @@ typedef struct Pace
 	uint64		function;
 	double		ms;				/* average */
 	int			calls;			/* that it is of */
+	int			quick;			/* calls in a row that were */
 } Pace;
 
 /* The average is of about so many calls. */
 #define MOST_CALLS	500
+
+/* So many quick calls in a row promise that the next will be. */
+#define STEADY_CALLS	100
 
 static HTAB *get_paces(void);
 
@@ -41,9 +46,10 @@ cano_pace_note(const CanoRun *run, double ms)
 		return;
 	pace = hash_search(get_paces(), &function->pace, HASH_ENTER, &found);
 	if (!found)
-		pace->ms = pace->calls = 0;
+		pace->ms = pace->calls = pace->quick = 0;
 	pace->calls = Min(pace->calls + 1, MOST_CALLS);
 	pace->ms += (ms - pace->ms) / pace->calls;
+	pace->quick = ms < cano_batch_time ? Min(pace->quick + 1, STEADY_CALLS) : 0;
 }
 
 double
@@ -56,6 +62,18 @@ cano_pace_ms(const CanoRun *run)
 		return 0;
 	pace = hash_search(get_paces(), &function->pace, HASH_FIND, NULL);
 	return pace == NULL ? HUGE_VAL : pace->ms;
+}
+
+bool
+cano_pace_is_steady(const CanoRun *run)
+{
+	const CanoFunctionName *function = cano_run_function(run);
+	Pace	   *pace;
+
+	if (function == NULL)
+		return true;
+	pace = hash_search(get_paces(), &function->pace, HASH_FIND, NULL);
+	return pace != NULL && pace->quick == STEADY_CALLS;
 }
 
 static HTAB *

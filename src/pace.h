@@ -19,4 +19,7 @@ extern void cano_pace_note(const CanoRun *run, double ms);
  */
 extern double cano_pace_ms(const CanoRun *run);
 
+/* Has it been quick for so long that nobody need be ready to take over? */
+extern bool cano_pace_is_steady(const CanoRun *run);
+
 #endif							/* CANO_PACE_H */
