@@ -1,7 +1,7 @@
 -- What a branch of a split is given, may say, and leaves.
 \ir lib/start.psql
 \ir lib/split.psql
-SELECT plan(54);
+SELECT plan(56);
 
 CREATE ROLE t_split_other LOGIN;
 
@@ -30,6 +30,11 @@ SELECT is(pg_temp.story(:run), 'cancelled cancelled called off', 'a branch cance
 SELECT is((SELECT cancel_reason FROM cano.runs WHERE run_id = :run), 'called off', 'with its reason');
 SELECT is((SELECT bool_or(status IN ('queued', 'waiting', 'running')) FROM cano.branches WHERE run_id = :run), false, 'no branch is left');
 SELECT is(pg_temp.left(:run), 0::bigint, 'nor anything to do');
+
+SELECT pg_temp.start(t_split.told('good', 'stop', 'good')) AS run \gset
+CALL cano.work();
+SELECT is(pg_temp.story(:run), 'cancelled cancelled by a branch', 'so does one that calls cano.cancel()');
+SELECT is((SELECT count(*) FROM cano.checkpoints WHERE run_id = :run AND state = 'end'), 0::bigint, 'and the run goes no further');
 
 -- what a branch is given
 CREATE FUNCTION t_split.given(data jsonb, input jsonb, branch int, attempt int, state text, idempotency_key text, outputs jsonb,

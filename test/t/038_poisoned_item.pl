@@ -43,5 +43,31 @@ is( $node->safe_psql('postgres',
 	'7|failed|poisoned', 'that item is given up, and no other');
 is( $node->safe_psql('postgres', 'SELECT count(*) FROM cano._crash'), '0', 'nothing is remembered of it');
 
+# A branch that is known to be quick is called before anybody knows of its
+# split.  Then, too, the crash is its own.
+$node->safe_psql('postgres', <<'SQL');
+CREATE FUNCTION branch(branch integer, always integer) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+	IF branch = always THEN
+		PERFORM pg_terminate_backend(pg_backend_pid());
+		PERFORM pg_sleep(3600); -- lasts: until terminated
+	END IF;
+	RETURN branch;
+END $$;
+SELECT cano.define('split', cano.split('s', array_fill('branch'::text, ARRAY[4]), "join" => cano.quorum(3), next => 'end'), cano.exit('end'));
+ALTER SYSTEM SET cano.max_crashes = 1;
+ALTER SYSTEM SET cano.workers_per_role = 1;
+SELECT pg_reload_conf();
+SQL
+wait_ended($node, submit($node, q{'split', '{"always": -1}'})) foreach 1 .. 2;
+$run = submit($node, q{'split', '{"always": 2}'});
+ok(wait_ended($node, $run), 'a split of whose branches one takes the session down ends');
+is($node->safe_psql('postgres', "SELECT status || ' ' || (result ->> 's') FROM cano.runs WHERE run_id = $run"),
+	'completed [0, 1, null, 3]', 'well');
+is( $node->safe_psql('postgres',
+		"SELECT branch, status, error ->> 'category' FROM cano.branches WHERE run_id = $run AND status <> 'completed'"),
+	'2|failed|poisoned', 'that branch is given up, and no other');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM cano._crash'), '0', 'nothing is remembered of it, either');
+
 $node->stop;
 done_testing();
