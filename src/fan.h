@@ -6,7 +6,9 @@
  * A state that fans out leaves a row in _fan, one in _branch for each branch
  * or item, and as many jobs as may be under way at once: its lanes.  A lane
  * that has done with a branch takes the next that nobody has begun.  The run
- * itself, the holder, waits until the fan is closed.
+ * itself, the holder, waits until the fan is closed.  Of a narrow fan whose
+ * branches are quick only the rows are left: it is opened, driven and closed in
+ * one transaction.
  *
  *-------------------------------------------------------------------------
  */
