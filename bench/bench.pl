@@ -18,7 +18,7 @@ Usage: bench/run [OPTION ...]
   --workers 1,2,4     of cano
   --sync on,off       synchronous_commit
   --peers             graphile-worker, pg-boss and DBOS, too
-  --flat              instead: is it flat, fair and lean?  (half an hour)
+  --flat              instead: is it flat, fair and lean?  (20 minutes)
   --parts flat,fair   these only
   --scale 0.05        a share of the steps
   --csv FILE          all measurements
