@@ -13,6 +13,7 @@
 #include "event.h"
 #include "fan.h"
 #include "fault.h"
+#include "join.h"
 #include "pace.h"
 #include "shmem.h"
 
@@ -55,7 +56,8 @@ cano_drive_lane(CanoDrive *drive, CanoRun *lane)
 
 /*
  * Branches begin in their order: behind one that may be slow none is begun
- * here, but left to whoever has time.
+ * here, but left to whoever has time; and so are all where a quick one may
+ * make up for a slow one.
  */
 bool
 cano_drive_fan(CanoDrive *drive, CanoRun *run)
@@ -63,7 +65,7 @@ cano_drive_fan(CanoDrive *drive, CanoRun *run)
 	CanoFan    *fan = run->fan;
 	int			put_back = drive->put_back;
 	int			lanes = cano_fan_lanes(run);
-	bool		slow = false;
+	bool		slow = !cano_join_waits_for_all(fan->join);
 
 	if (fan->opener == NULL)
 		return false;			/* it is too wide */

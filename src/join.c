@@ -33,6 +33,13 @@ cano_join_is_early(const CanoJoin *join)
 		join->strategy == CANO_JOIN_PARTIAL;
 }
 
+bool
+cano_join_waits_for_all(const CanoJoin *join)
+{
+	return !cano_join_is_early(join) &&
+		join->strategy != CANO_JOIN_PARTIAL_TIMEOUT;
+}
+
 static bool
 is_met(const CanoJoin *join, const CanoTally *tally)
 {

@@ -35,4 +35,7 @@ extern CanoVerdict cano_join_judge(const CanoJoin *join, const CanoTally *tally)
 /* Can it be decided before all have ended? */
 extern bool cano_join_is_early(const CanoJoin *join);
 
+/* Are all waited for, as long as they have time? */
+extern bool cano_join_waits_for_all(const CanoJoin *join);
+
 #endif							/* CANO_JOIN_H */

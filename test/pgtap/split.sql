@@ -31,6 +31,9 @@ SELECT is((SELECT cancel_reason FROM cano.runs WHERE run_id = :run), 'called off
 SELECT is((SELECT bool_or(status IN ('queued', 'waiting', 'running')) FROM cano.branches WHERE run_id = :run), false, 'no branch is left');
 SELECT is(pg_temp.left(:run), 0::bigint, 'nor anything to do');
 
+-- among branches that have long been quick
+SELECT count(pg_temp.start(t_split.told('good', 'good', 'good', 'good'))) FROM generate_series(1, 26);
+CALL cano.work();
 SELECT pg_temp.start(t_split.told('good', 'stop', 'good')) AS run \gset
 CALL cano.work();
 SELECT is(pg_temp.story(:run), 'cancelled cancelled by a branch', 'so does one that calls cano.cancel()');

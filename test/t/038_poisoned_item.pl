@@ -59,7 +59,7 @@ ALTER SYSTEM SET cano.max_crashes = 1;
 ALTER SYSTEM SET cano.workers_per_role = 1;
 SELECT pg_reload_conf();
 SQL
-wait_ended($node, submit($node, q{'split', '{"always": -1}'})) foreach 1 .. 2;
+wait_ended($node, submit($node, q{'split', '{"always": -1}'})) foreach 1 .. 26;
 $run = submit($node, q{'split', '{"always": 2}'});
 ok(wait_ended($node, $run), 'a split of whose branches one takes the session down ends');
 is($node->safe_psql('postgres', "SELECT status || ' ' || (result ->> 's') FROM cano.runs WHERE run_id = $run"),

@@ -366,6 +366,14 @@ only_any_and_partial_end_early(void **unused)
 	assert_false(cano_join_is_early(&one));
 	assert_false(cano_join_is_early(&share));
 	assert_false(cano_join_is_early(&partial_timeout));
+
+	assert_true(cano_join_waits_for_all(&all));
+	assert_true(cano_join_waits_for_all(&one));
+	assert_true(cano_join_waits_for_all(&share));
+	assert_false(cano_join_waits_for_all(&any));
+	assert_false(cano_join_waits_for_all(&some));
+	assert_false(cano_join_waits_for_all(&none));
+	assert_false(cano_join_waits_for_all(&partial_timeout));
 }
 
 int
