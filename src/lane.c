@@ -4,7 +4,8 @@
  *	  Lanes: which (database, role) has work due, and who is sent for it.
  *
  * No wake-up is lost, because of four rules.
- * - New work raises the lane's generation after its commit is visible.
+ * - New work raises the lane's generation after its commit is visible, and who
+ *   claims some of it does when there is more: he attended to all of it.
  * - A worker notes the generation as attended before it takes the snapshot
  *   with which it looks.
  * - A worker becomes idle, or leaves, under the exclusive lock and only while
@@ -266,8 +267,10 @@ cano_lane_backlog(Oid role)
 	lane = hash_search(cano_lanes, &key, HASH_FIND, NULL);
 	if (lane && !cano_lane_send_idle(lane))
 	{
+		/* Who looked before there was more must look again before it rests. */
 		SpinLockAcquire(&lane->mutex);
 		lane->backlog = true;
+		lane->generation++;
 		saturated = lane->saturated;
 		SpinLockRelease(&lane->mutex);
 		if (!saturated)
