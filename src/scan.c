@@ -40,7 +40,7 @@ typedef struct Owner
 } Owner;
 
 static void scan_database(void);
-static void write_marks(const CanoMark *marks, int nmarks);
+static void write_mark(const CanoMark *mark);
 static Owner *read_owners(MemoryContext context, int *nowners);
 static int	copy_marks(CanoMark *marks);
 static void forget_mark(const CanoMark *mark);
@@ -202,10 +202,14 @@ scan_database(void)
 	CanoWindow	window;
 	bool		complete = true;
 
+	for (int i = 0; i < nmarks; i++)
+	{
+		if (marks[i].database == MyDatabaseId)
+			write_mark(&marks[i]);
+	}
 	cano_txn_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	cano_window_open(&window);
-	write_marks(marks, nmarks);
 	owners = read_owners(context, &nowners);
 	cano_window_close(&window);
 	PopActiveSnapshot();
@@ -218,11 +222,6 @@ scan_database(void)
 	}
 	cano_txn_commit(false);
 
-	for (int i = 0; i < nmarks; i++)
-	{
-		if (marks[i].database == MyDatabaseId)
-			forget_mark(&marks[i]);
-	}
 	for (int i = 0; i < nowners; i++)
 		complete &= cano_lane_note(MyDatabaseId, owners[i].role,
 								   owners[i].due_at, CANO_FIRST_PLACE);
@@ -234,20 +233,28 @@ scan_database(void)
 				 errdetail("The rest is looked at again later.")));
 }
 
+/*
+ * Each in a transaction of its own: it locks the run, and those who end runs
+ * lock several in the order of their ids.
+ */
 static void
-write_marks(const CanoMark *marks, int nmarks)
+write_mark(const CanoMark *mark)
 {
-	for (int i = 0; i < nmarks; i++)
-	{
-		Datum		values[3];
+	Datum		values[] = {
+		Int64GetDatum(mark->job),
+		Int64GetDatum(mark->run),
+		TimestampTzGetDatum(cano_now())
+	};
+	CanoWindow	window;
 
-		if (marks[i].database != MyDatabaseId)
-			continue;
-		values[0] = Int64GetDatum(marks[i].job);
-		values[1] = Int64GetDatum(marks[i].run);
-		values[2] = TimestampTzGetDatum(cano_now());
-		cano_statement_run(&mark_statement, values, NULL, SPI_OK_INSERT);
-	}
+	cano_txn_begin();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	cano_window_open(&window);
+	cano_statement_run(&mark_statement, values, NULL, SPI_OK_INSERT);
+	cano_window_close(&window);
+	PopActiveSnapshot();
+	cano_txn_commit(false);
+	forget_mark(mark);
 }
 
 static Owner *

@@ -675,8 +675,8 @@ cano_settle_listener(CanoSettlement *settlement, int64 run)
 }
 
 /*
- * Locks are taken in this order: runs, by their ids; what clients share; and
- * then, by cano_fan_settle(), fans.
+ * Locks are taken in this order: runs, by their ids; what scans wrote down of
+ * them; what clients share; and then, by cano_fan_settle(), fans.
  */
 CanoPlace
 cano_store_settle(CanoSettlement *settlement, TimestampTz *due_at)
@@ -689,9 +689,9 @@ cano_store_settle(CanoSettlement *settlement, TimestampTz *due_at)
 	(void) cano_rows_run(&settlement->timers, &insert_timers, SPI_OK_INSERT);
 	(void) cano_rows_run(&settlement->attempts, &insert_attempts, SPI_OK_INSERT);
 	(void) cano_rows_run(&settlement->keys, &delete_keys, SPI_OK_DELETE);
+	settle_endings(settlement);
 	(void) cano_rows_run(&settlement->calmed, &calm_crashes, SPI_OK_UPDATE);
 	(void) cano_rows_run(&settlement->crashes, &delete_crashes, SPI_OK_DELETE);
-	settle_endings(settlement);
 	cano_store_drains(settlement);
 	cano_store_forget_stops(&settlement->stopped);
 	place = cano_place_min(place,
