@@ -7,7 +7,7 @@
 set -uo pipefail
 . test/lib/workspace.sh
 
-KINDS="lint unit compile regress isolation pgtap tap demo"
+KINDS="lint unit model compile regress isolation pgtap tap demo"
 TALLY=$WORK/tally
 LOGS=$WORK/logs
 TIME_LIMIT=600					# seconds, each kind
@@ -93,6 +93,12 @@ unit()
 	tally unit $? $(count_tap "$LOGS/unit")
 }
 
+model()
+{
+	run model bash test/lib/run-models.sh $(chosen $(files test/model pml))
+	tally model $? $(count_tap "$LOGS/model")
+}
+
 # What users build, without the stop points for tests; and by a clang (the
 # server's development package brings one).
 compile()
@@ -171,6 +177,7 @@ present()
 {
 	case $1 in
 		unit) [ -n "$(files test/unit c)" ] ;;
+		model) [ -n "$(files test/model pml)" ] ;;
 		regress) [ -n "$(files test/sql sql)" ] ;;
 		isolation) [ -n "$(files test/specs spec)" ] ;;
 		pgtap) [ -n "$(files test/pgtap sql)" ] ;;
