@@ -125,6 +125,11 @@ wait_for(int64 run, TimestampTz until, bool commits)
 					 errmsg("cannot wait for run " INT64_FORMAT " in the transaction that submitted it",
 							run),
 					 errhint("Commit first: the run begins when its submission commits.")));
+		if (cano_context_get() != NULL && cano_context_get()->run == run)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cannot wait for run " INT64_FORMAT " in a task of its own",
+							run)));
 		if (IsolationUsesXactSnapshot())
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

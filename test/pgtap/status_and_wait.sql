@@ -1,6 +1,6 @@
 -- Asking for a run's status and result, and waiting for its end.
 \ir lib/start.psql
-SELECT plan(31);
+SELECT plan(33);
 
 CREATE SCHEMA t_wait;
 CREATE FUNCTION t_wait.good() RETURNS int LANGUAGE sql AS 'SELECT 42';
@@ -118,6 +118,18 @@ SELECT is(:'code'::text, '2D000', 'work() commits, so it is refused inside a tra
 SELECT cano.define('t_wait.timer', cano.timer('t', delay => '50 ms', next => 'end'), cano.exit('end')) AS v \gset
 CALL cano.orchestrate('t_wait.timer', '{}', NULL) \gset
 SELECT is(:'result'::jsonb, '{}'::jsonb, 'orchestrate() waits for timers');
+
+-- nobody waits for himself
+CREATE FUNCTION t_wait.own(run_id bigint) RETURNS jsonb LANGUAGE sql AS 'SELECT cano.wait(run_id, NULL)';
+CREATE FUNCTION t_wait.after(run_id bigint) RETURNS void LANGUAGE plpgsql AS
+	'BEGIN CREATE TABLE t_wait.seen AS SELECT cano.wait(run_id, NULL) AS result; END';
+SELECT cano.define('t_wait.own', cano.task('a', 't_wait.own', next => 'end', retry => cano.none()), cano.exit('end')) AS v \gset
+SELECT cano.define('t_wait.after', cano.exit('end'), cano.options(on_end => 't_wait.after')) AS v \gset
+SELECT cano.submit('t_wait.own') AS run \gset
+SELECT cano.submit('t_wait.after', '{"n": 1}') AS after \gset
+CALL cano.work();
+SELECT is((SELECT sqlstate FROM cano.attempts WHERE run_id = :run), '55000', 'a task cannot wait for its own run');
+SELECT is((SELECT result FROM t_wait.seen), '{"n": 1}'::jsonb, 'what is called after the end can');
 
 SELECT * FROM finish();
 DROP SCHEMA t_wait CASCADE;
