@@ -6,12 +6,13 @@ use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
+use FindBin;
 use PostgreSQL::Test::Cluster;
 use Test::More;
 
 our @EXPORT = qw(new_server use_database submit wait_ended run_story
   is_story close_gate open_gate wait_at_gate count_workers
-  attempt terminate_worker crash_by_worker);
+  attempt terminate_worker crash_by_worker use_strange_world);
 
 # Settings: lines of postgresql.conf, after ours.
 sub new_server
@@ -189,6 +190,23 @@ sub crash_by_worker
 
 	$node->poll_query_until('postgres', 'SELECT true');
 	return $killed;
+}
+
+# From now on the server's disk may be full and its clock may jump, see
+# lib/preload.c.  Returns the directory by which the test says so.
+sub use_strange_world
+{
+	my ($node) = @_;
+	my $world = $node->basedir . '/world';
+
+	mkdir $world;
+	system('gcc', '-shared', '-fPIC', '-o', "$world/preload.so", "$FindBin::RealBin/../lib/preload.c", '-ldl') == 0
+	  or die 'cannot compile preload.c';
+	$node->stop;
+	$ENV{CANO_TEST_WORLD} = $world;
+	local $ENV{LD_PRELOAD} = "$world/preload.so";
+	$node->start;
+	return $world;
 }
 
 1;
