@@ -150,6 +150,9 @@ none('every test has its expected output', grep { !$is_expected{$_} } @inputs);
 none('every expected output has its test', grep { !$is_input{ s/_\d$//r } && !$is_input{$_} } @expected);
 is(scalar(@inputs), scalar(keys %is_input), 'no regression test is named like a spec');
 
+none('every test that test/catalogue.md names exists',
+	grep { !-e "test/$_" } slurp('test/catalogue.md') =~ m{`((?:t|pgtap|specs|sql|unit)/[^`]+)`}g);
+
 # ---- One version, one list ----
 
 my ($version) = $makefile =~ /^EXTVERSION = (\S+)/m;
