@@ -228,5 +228,6 @@ sub wait_at_gate_of
 	return;
 }
 
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/deadlock detected/, 'no transaction of the engine met a deadlock');
 $node->stop;
 done_testing();

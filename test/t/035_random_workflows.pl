@@ -168,5 +168,6 @@ foreach my $round (1 .. ($long ? 10 : 1))
 	cmp_ok($cancelled, '>', 0, 'some are in time');
 }
 
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/deadlock detected/, 'no transaction of the engine met a deadlock');
 $node->stop;
 done_testing();

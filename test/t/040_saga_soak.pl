@@ -255,5 +255,6 @@ ROLLBACK;
 SQL
 }
 
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/deadlock detected/, 'no transaction of the engine met a deadlock');
 $node->stop;
 done_testing();
