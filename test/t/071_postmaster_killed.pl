@@ -1,0 +1,56 @@
+# The postmaster dies and takes nobody along: workers leave by themselves, and
+# after the start everything goes on.  And a smart shutdown does not wait for
+# tasks.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+use Time::HiRes qw(time);
+
+use CanoServer;
+use Test::More;
+
+my $node = new_server('orphans', "cano.max_crashes = 1\ncano.idle_timeout = '60s'\n");
+use_database($node, 'postgres');
+$node->safe_psql('postgres', <<'SQL');
+CREATE TABLE switch (slow boolean);
+INSERT INTO switch VALUES (true);
+GRANT SELECT ON switch TO worker;
+CREATE FUNCTION note_or_sleep() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM note();
+	IF (SELECT slow FROM switch) THEN
+		PERFORM pg_sleep(3600); -- lasts: until terminated
+	END IF;
+END $$;
+SELECT cano.define('slow', cano.task('a', 'note', next => 'b'), cano.task('b', 'note_or_sleep', next => 'c'),
+	cano.task('c', 'note', next => 'done'), cano.exit('done'));
+SQL
+
+foreach my $how (qw(killed smart))
+{
+	$node->safe_psql('postgres', 'UPDATE switch SET slow = true');
+	my $run = submit($node, q{'slow'});
+	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM cano.activity WHERE run_id = $run AND state = 'b'");
+	my @pids = split /\n/, $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'cano%'");
+	my $begin = time;
+
+	cmp_ok(scalar(@pids), '>=', 2, "$how: launcher and worker are there");
+	$how eq 'killed' ? $node->kill9 : $node->stop('smart');
+	while (grep { kill 0, $_ } @pids)
+	{
+		die 'they stay' if time - $begin > 60;
+		select undef, undef, undef, 0.05;
+	}
+	pass("$how: they have left");
+	$node->start;
+	is($node->safe_psql('postgres', "SELECT string_agg(state, ',') FROM ledger WHERE run = $run"), 'a', "$how: what the task did is gone");
+	$node->safe_psql('postgres', 'UPDATE switch SET slow = false');
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM cano.activity WHERE run_id = $run");
+	is_story($node, $run, "$how: every effect once, no crash counted");
+}
+
+$node->stop;
+done_testing();
