@@ -189,7 +189,7 @@ static void
 insert_runs(const CanoSubmission *submission, bool many, Datum ids,
 			Datum inputs)
 {
-	NameData	owner_name;
+	NameData	owner_name = {""};
 	Datum		values[] = {
 		ids,
 		inputs,

@@ -36,10 +36,11 @@ sub measure
 
 	local $ENV{PGDATABASE} = $DATABASE;
 	local $ENV{NODE_NO_WARNINGS} = 1;
-	open my $pipe, '-|', "$directory/node_modules/.bin/node", "$directory/$known->{program}", $workload, $known->{runs}{$workload}
+	open my $pipe, '-|', 'sh', '-c', 'exec "$@" 2>"$0"', "$directory/log",
+	  "$directory/node_modules/.bin/node", "$directory/$known->{program}", $workload, $known->{runs}{$workload}
 	  or die "cannot run $known->{program}: $!\n";
 	my @lines = <$pipe>;
-	close $pipe or die "$known->{program} failed\n";
+	close $pipe or die "$known->{program} failed:\n" . `tail -n 20 $directory/log`;
 	my $took = decode_json($lines[-1]);
 
 	return { steps => $took->{steps}, seconds => $took->{seconds} };
