@@ -7,10 +7,10 @@
 set -uo pipefail
 . test/lib/workspace.sh
 
-KINDS="lint unit model compile regress isolation pgtap tap demo"
+KINDS="lint unit model compile regress isolation pgtap tap demo bench"
 TALLY=$WORK/tally
 LOGS=$WORK/logs
-TIME_LIMIT=600					# seconds, each kind
+TIME_LIMIT=900					# seconds, each kind
 
 mkdir -p "$LOGS"
 : >"$TALLY"
@@ -170,6 +170,18 @@ demo()
 	SHOW_LOG=1 run demo test/with_server.sh psql -X -q -v ON_ERROR_STOP=1 -f demo.sql
 	status=$?
 	tally demo $status $((status == 0)) $((status != 0)) 0
+}
+
+# Once through, for it not to rot: what it says of a build with debug points
+# means nothing.
+bench()
+{
+	local status
+
+	run bench test/with_server.sh -c bench/bench.conf \
+		perl -Ibench/lib bench/bench.pl --rounds 1 --workers 1 --sync on --csv x --svg x
+	status=$?
+	tally bench $status $((status == 0)) $((status != 0)) 0
 }
 
 # Whether there is anything of that kind.
