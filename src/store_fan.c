@@ -177,7 +177,10 @@ static CanoStatement ended_branches = {
 	2, {INT8OID, BOOLOID}
 };
 
-static void add_branch(const CanoFan *fan, int branch, Jsonb **items);
+static void insert_fan_with(const CanoFan *fan, const CanoRows *branches,
+							const char *state);
+static void add_branch(CanoRows *rows, const CanoFan *fan, int branch,
+					   Jsonb **items);
 static void insert_chunk(CanoRows *rows, Size *bytes);
 
 CanoFans *
@@ -241,13 +244,12 @@ cano_store_fan_begin(CanoFan *fan)
 	fan->branches = palloc(sizeof(CanoRows));
 	cano_rows_init(fan->branches, &insert_branches);
 	for (int i = 0; i < fan->tally.total; i++)
-		add_branch(fan, i, fan->inputs);
+		add_branch(fan->branches, fan, i, fan->inputs);
 }
 
 static void
-add_branch(const CanoFan *fan, int branch, Jsonb **items)
+add_branch(CanoRows *rows, const CanoFan *fan, int branch, Jsonb **items)
 {
-	CanoRows   *rows = fan->branches;
 	int			row = cano_rows_add(rows);
 
 	cano_rows_set(rows, row, 0, Int64GetDatum(fan->id));
@@ -261,11 +263,20 @@ add_branch(const CanoFan *fan, int branch, Jsonb **items)
 void
 cano_store_fan(CanoFan *fan, const char *state)
 {
+	insert_fan_with(fan, fan->branches, state);
+	fan->branches = NULL;
+}
+
+static void
+insert_fan_with(const CanoFan *fan, const CanoRows *branches,
+				const char *state)
+{
 	Datum		values[CANO_MAX_PARAMETERS];
-	char		nulls[] = "                      ";
+	char		nulls[CANO_MAX_PARAMETERS];
 	int			n = BRANCH_COLUMNS;
 
-	cano_rows_arrays(fan->branches, &insert_branches, values);
+	memset(nulls, ' ', sizeof(nulls));
+	cano_rows_arrays(branches, &insert_branches, values);
 	values[n++] = Int64GetDatum(fan->id);
 	values[n++] = Int64GetDatum(fan->run);
 	values[n++] = Int64GetDatum(fan->holder);
@@ -285,25 +296,22 @@ cano_store_fan(CanoFan *fan, const char *state)
 	nulls[n] = fan->data == NULL ? 'n' : ' ';
 	values[n++] = JsonbPGetDatum(fan->data);
 	(void) cano_statement_run(&insert_fan, values, nulls, SPI_OK_INSERT);
-	fan->branches = NULL;
 }
 
 void
-cano_store_wide_fan(CanoFan *fan, const char *state, int nlanes,
+cano_store_wide_fan(const CanoFan *fan, const char *state, int nlanes,
 					const int64 *jobs, Jsonb **items)
 {
 	CanoRows	rows;
 	Size		bytes = 0;
 
 	cano_rows_init(&rows, &insert_branches);
-	fan->branches = &rows;
-	cano_store_fan(fan, state);
-	fan->branches = &rows;
+	insert_fan_with(fan, &rows, state);
 	for (int i = 0; i < fan->tally.total; i++)
 	{
 		int			row = rows.nrows;
 
-		add_branch(fan, i, items);
+		add_branch(&rows, fan, i, items);
 		if (i < nlanes)
 		{
 			cano_rows_set(&rows, row, 2, CharGetDatum('b'));
@@ -315,7 +323,6 @@ cano_store_wide_fan(CanoFan *fan, const char *state, int nlanes,
 			insert_chunk(&rows, &bytes);
 	}
 	insert_chunk(&rows, &bytes);
-	fan->branches = NULL;
 }
 
 static void
@@ -341,7 +348,7 @@ cano_store_find_failed(int64 fan, MemoryContext context, int **branches)
 }
 
 void
-cano_store_fan_again(CanoFan *fan, int64 old, const char *state,
+cano_store_fan_again(const CanoFan *fan, int64 old, const char *state,
 					 int nlanes, const int64 *jobs, const int *branches)
 {
 	Datum		values[4];
@@ -349,8 +356,7 @@ cano_store_fan_again(CanoFan *fan, int64 old, const char *state,
 	CanoRows	lanes;
 
 	cano_rows_init(&none, &insert_branches);
-	fan->branches = &none;
-	cano_store_fan(fan, state);
+	insert_fan_with(fan, &none, state);
 	cano_rows_init_some(&lanes, &copy_branches, 2);
 	for (int i = 0; i < nlanes; i++)
 	{

@@ -108,7 +108,7 @@ extern void cano_store_fan(CanoFan *fan, const char *state);
  * Insert a fan of any width at once.  The first so many of its branches are
  * begun by these jobs.  "items" is NULL for branches.
  */
-extern void cano_store_wide_fan(CanoFan *fan, const char *state, int nlanes,
+extern void cano_store_wide_fan(const CanoFan *fan, const char *state, int nlanes,
 								const int64 *jobs, Jsonb **items);
 
 /*
@@ -118,7 +118,7 @@ extern void cano_store_wide_fan(CanoFan *fan, const char *state, int nlanes,
  */
 extern int	cano_store_find_failed(int64 fan, MemoryContext context,
 								   int **branches);
-extern void cano_store_fan_again(CanoFan *fan, int64 old,
+extern void cano_store_fan_again(const CanoFan *fan, int64 old,
 								 const char *state, int nlanes,
 								 const int64 *jobs, const int *branches);
 

@@ -263,7 +263,7 @@ add_job(const CanoEndedRun *ended, CanoPlace place, CanoDuty duty,
 		const char *state, int attempt, int64 sequence, Jsonb *cursor,
 		Jsonb *data, int64 fan)
 {
-	char		nulls[] = "            ";
+	char		nulls[CANO_MAX_PARAMETERS];
 	Datum		values[] = {
 		ObjectIdGetDatum(ended->owner),
 		Int32GetDatum(place.priority),
@@ -279,6 +279,7 @@ add_job(const CanoEndedRun *ended, CanoPlace place, CanoDuty duty,
 		Int64GetDatum(fan)
 	};
 
+	memset(nulls, ' ', sizeof(nulls));
 	if (ended->started_at == DT_NOBEGIN)
 		nulls[8] = 'n';
 	if (cursor == NULL)
