@@ -89,6 +89,7 @@ cano_drive_take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 		cano_stop_load(run, drive->context);
 		MemoryContextSwitchTo(drive->context);
 	}
+	/* The others of its fan, at hand here, are not to begin. */
 	if (run->branch != CANO_NO_BRANCH && run->fan->opener != NULL)
 		drive->stop |= cano_stop_asked_by_itself();
 	if (step->decision.failed_attempt)
