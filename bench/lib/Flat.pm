@@ -153,10 +153,11 @@ sub add_timers
 	return;
 }
 
-# Transactions of this database so far, this one's session's included.
+# Transactions of this database so far, this session's own included.  They are
+# counted with what was read from tables, and not before there is some of that.
 sub transactions
 {
-	admin()->do('SELECT pg_stat_force_next_flush()');
+	admin()->do('SELECT pg_stat_force_next_flush() FROM pg_database');
 	return value(admin(), 'SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()');
 }
 
