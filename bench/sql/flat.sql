@@ -8,8 +8,8 @@ GRANT USAGE ON SCHEMA bench TO rival;
 
 SELECT cano.define('later', cano.timer('a', delay => '1 hour', next => 'end'), cano.exit('end'));
 
--- Tasks that take so many milliseconds: one that always does, and one that
--- does for some runs.
+-- Tasks that last so many milliseconds, which is what is measured beside them:
+-- one that always does, and one that does for some runs.
 CREATE FUNCTION bench.work_long(ms integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM pg_sleep(ms / 1000.0);
