@@ -183,7 +183,7 @@ may_work(CanoBatch *batch, CanoBatchResult *result)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("role with OID %u does not exist", batch->owner)));
 	check_rights();
-	if (!OidIsValid(cano_extension()->oid) ||
+	if (!cano_extension_hold() ||
 		(superuser() && !cano_allow_superuser_runs))
 	{
 		result->idle = true;

@@ -31,6 +31,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
@@ -100,6 +101,26 @@ extension_changed(Datum arg, int cacheid, uint32 hashvalue)
 	extension_known = false;
 }
 
+/*
+ * DROP EXTENSION locks the extension before anything that belongs to it, so
+ * it waits here for whoever will touch more of that, and nobody for it while
+ * he has touched some.
+ */
+bool
+cano_extension_hold(void)
+{
+	Oid			oid;
+
+	do
+	{
+		oid = cano_extension()->oid;
+		if (!OidIsValid(oid))
+			return false;
+		LockDatabaseObject(ExtensionRelationId, oid, 0, AccessShareLock);
+	} while (cano_extension()->oid != oid);
+	return true;
+}
+
 static Oid
 extension_owner(Oid oid)
 {
@@ -123,14 +144,15 @@ extension_owner(Oid oid)
 void
 cano_window_open(CanoWindow *window)
 {
-	Oid			owner = cano_extension()->owner;
+	Oid			owner;
 
-	if (!OidIsValid(owner))
+	if (!cano_extension_hold())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("extension \"%s\" is not installed in this database", "cano"),
 				 errhint("Use CREATE EXTENSION cano.")));
 
+	owner = cano_extension()->owner;
 	GetUserIdAndSecContext(&window->userid, &window->sec_context);
 	window->guc_nestlevel = NewGUCNestLevel();
 

@@ -29,6 +29,9 @@ typedef struct CanoExtension
 /* Never NULL.  Valid until the next catalog access; needs a transaction. */
 extern const CanoExtension *cano_extension(void);
 
+/* The extension stays until the transaction is over; false: it is not there. */
+extern bool cano_extension_hold(void);
+
 /*
  * Between open and close the identity is the extension owner's, the settings
  * that change the meaning of a statement are fixed, and SPI is connected.

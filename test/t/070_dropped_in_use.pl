@@ -18,10 +18,10 @@ use_database($node, 'postgres');
 sub value { return $node->safe_psql('postgres', @_) }
 sub as_worker { return $node->safe_psql('postgres', $_[0], extra_params => [ '-U', 'worker' ]) }
 
-# A session whose statements may have to wait; of a deadlock it is not the victim.
+# A session whose statements may have to wait.
 sub start_session
 {
-	my @commands = map { ('-c', $_) } q{SET deadlock_timeout = '1min'}, @_;
+	my @commands = map { ('-c', $_) } @_;
 	return IPC::Run::start([ $node->installed_command('psql'), '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), @commands ],
 		'<', '/dev/null', '>', '/dev/null', '2>&1');
 }
@@ -71,17 +71,30 @@ is_story($node, $cancelled, 'a prepared request to cancel is heard', 'cancelled 
 
 # The extension, under a task, and made again at once
 close_gate($node);
-submit($node, q{'gated'});
+my $dropped = submit($node, q{'gated'});
 my $pid = wait_at_gate($node);
 my $session = start_session('DROP EXTENSION cano', 'CREATE EXTENSION cano');
-$node->poll_query_until('postgres', q{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'DROP EXTENSION%' AND backend_type = 'client backend')});
+$node->poll_query_until('postgres',
+	q{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'DROP EXTENSION%' AND backend_type = 'client backend' AND wait_event_type = 'Lock')});
 open_gate($node);
 ok($session->finish, 'the extension is dropped under a task, and created again');
-value(q{SELECT cano.grant_usage('worker')});
+is(value("SELECT count(*) FROM ledger WHERE run = $dropped AND state = 'a'"), '1', 'the task is finished');
 is(value('SELECT count(*) FROM cano.runs'), '0', 'nothing of before is left');
-value(q{SELECT cano.define('three', cano.task('a', 'note', next => 'b'), cano.task('b', 'note', next => 'c'), cano.task('c', 'note', next => 'done'), cano.exit('done')); TRUNCATE ledger});
+
+# And under many
+my $define = q{SELECT cano.grant_usage('worker'); TRUNCATE ledger;
+	SELECT cano.define('three', cano.task('a', 'note', next => 'b'), cano.task('b', 'note', next => 'c'), cano.task('c', 'note', next => 'done'), cano.exit('done'))};
+value($define);
+foreach my $round (1 .. 5)
+{
+	as_worker(q{SELECT count(*) FROM cano.submit_many('three', array_fill('{}'::jsonb, ARRAY[5000]))});
+	$node->poll_query_until('postgres', "SELECT count(*) >= 100 * $round FROM ledger");
+	value('DROP EXTENSION cano');
+	is(value("SELECT count(*) FROM (SELECT FROM ledger GROUP BY run, state HAVING count(*) > 1) _"), '0', 'the extension is dropped under many tasks');
+	value("CREATE EXTENSION cano; $define");
+}
 is_story($node, submit($node, q{'three'}), 'and new runs are had') foreach 1 .. 3;
-unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/cache lookup failed|could not open relation with OID|terminated by signal/, 'nobody stumbles over what is gone');
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/deadlock detected|cache lookup failed|could not open relation with OID|terminated by signal/, 'nobody stumbles over what is gone');
 
 $node->stop;
 done_testing();
