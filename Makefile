@@ -1,5 +1,5 @@
 EXTENSION = cano
-EXTVERSION = 0.1.0
+EXTVERSION = 0.2.0
 MODULE_big = cano
 
 OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*.c)))
@@ -10,7 +10,13 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers 
 
 # In the order of their numbers.
 SQL_PARTS = $(sort $(wildcard $(srcdir)/sql/[0-9]*.sql))
-DATA_built = sql/cano--$(EXTVERSION).sql
+SQL_REPLACEABLE = $(filter-out $(wildcard $(srcdir)/sql/[0-2]*.sql),$(SQL_PARTS))
+
+# From each release there is a way to this version.
+SQL_UPGRADES = $(shell printf '%s\n' $(wildcard $(srcdir)/sql/upgrades/*--*.sql) | sort -V)
+RELEASES = $(foreach file,$(notdir $(SQL_UPGRADES)),$(firstword $(subst --, ,$(file))))
+UPDATES = $(RELEASES:%=sql/cano--%--$(EXTVERSION).sql)
+DATA_built = sql/cano--$(EXTVERSION).sql $(UPDATES)
 
 # Tests.  ./check has a server for them; see test/README.md.
 TEST_INSTANCE = --temp-instance=tmp_instance --temp-config=$(srcdir)/test/test.conf
@@ -36,6 +42,14 @@ $(OBJS): $(wildcard $(srcdir)/src/*.h)
 
 sql/cano--$(EXTVERSION).sql: $(SQL_PARTS)
 	cat $^ > $@
+
+# What was done by hand from that release on, then every function and view.  An
+# extension's script replaces nothing but the extension's own.
+$(UPDATES): sql/cano--%--$(EXTVERSION).sql: $(SQL_UPGRADES) $(SQL_PARTS) $(wildcard $(srcdir)/sql/upgrades/*.sql)
+	{ cat $(srcdir)/sql/upgrades/before.sql && \
+	cat $$(printf '%s\n' $(SQL_UPGRADES) | sed -n '/\/$*--/,$$p') && \
+	sed 's/^CREATE \(FUNCTION\|PROCEDURE\|VIEW\) /CREATE OR REPLACE \1 /' $(SQL_REPLACEABLE) && \
+	cat $(srcdir)/sql/upgrades/after.sql; } > $@
 
 # Format the C sources as PostgreSQL formats its own (package pg-bsd-indent).
 # The names of types come from our objects.

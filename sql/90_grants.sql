@@ -68,7 +68,10 @@ DECLARE
 	v_table record;
 BEGIN
 	FOR v_table IN
-		SELECT c.oid::pg_catalog.regclass AS name, c.relkind
+		SELECT c.oid::pg_catalog.regclass AS name, c.relkind,
+			EXISTS (
+				SELECT FROM pg_catalog.pg_trigger t
+				WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND t.tgname OPERATOR(pg_catalog.=) '_guard') AS guarded
 		FROM pg_catalog.pg_class c
 		WHERE c.relnamespace OPERATOR(pg_catalog.=) 'cano'::pg_catalog.regnamespace
 			AND c.relkind IN ('r', 'S')
@@ -78,6 +81,8 @@ BEGIN
 			-- A table of somebody's that used the row type would stand in the
 			-- way of DROP EXTENSION.
 			EXECUTE pg_catalog.format('REVOKE ALL ON TYPE %s FROM PUBLIC', v_table.name);
+		END IF;
+		IF v_table.relkind OPERATOR(pg_catalog.=) 'r' AND NOT v_table.guarded THEN
 			EXECUTE pg_catalog.format(
 				'CREATE TRIGGER _guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s'
 				' FOR EACH STATEMENT EXECUTE FUNCTION cano._guard()', v_table.name);

@@ -137,6 +137,9 @@ none('messages begin in lower case and end without a period',
 none('whoever is not the extension creates its objects without OR REPLACE or IF NOT EXISTS',
 	lines(sub { $_[0] =~ /^\s*CREATE\b.*\b(OR REPLACE|IF NOT EXISTS)\b/ }, @sql));
 
+none('what CREATE OR REPLACE cannot replace is in the parts that sql/upgrades follows by hand',
+	lines(sub { $_[0] =~ /^(CREATE|ALTER|DROP)\b(?! (FUNCTION|PROCEDURE|VIEW) )/i }, grep { m{sql/[3-9]} } @sql));
+
 # ---- Tests ----
 
 none('no test sleeps to prove something',
