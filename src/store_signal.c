@@ -194,7 +194,6 @@ cano_store_deliver(const CanoFamily *family)
 {
 	Datum		values[] = {PointerGetDatum(family->runs)};
 
-	(void) cano_statement_run(&lock_runs, values, NULL, SPI_OK_SELECT);
 	return cano_store_place(cano_statement_run(&deliver, values, NULL,
 											   SPI_OK_SELECT));
 }

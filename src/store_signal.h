@@ -57,6 +57,9 @@ extern bool cano_store_take_signal(int64 run, const char *name,
  * Make those of the listed runs due that wait for a signal or an answer which
  * is there, or for children that have ended; they are locked already.
  * Returns the first place of their jobs, or CANO_NO_PLACE.
+ *
+ * The same for a family, whose runs are not locked: what comes while others
+ * let them begin to wait may be missed, and is found by looking again.
  */
 extern void cano_store_listeners_init(CanoRows *listeners);
 extern void cano_store_lock_runs(CanoRows *runs);

@@ -78,6 +78,25 @@ ok( $node->poll_query_until('postgres',
 	'what became due since then is done while its task goes on');
 open_gate($node);
 wait_ended($node, $gated);
+$session->quit;
+
+# In the hands of a session that drives one run
+$node->safe_psql('postgres', 'ALTER ROLE worker RESET cano.debug_stop; ALTER SYSTEM SET cano.enabled = off; SELECT pg_reload_conf()');
+count_workers($node, 0);
+$node->safe_psql('postgres', q{SELECT cano.define('letter', cano.task('a', 'note_behind_gate', next => 'b'),
+	cano.receive('b', 'go', next => 'done'), cano.exit('done'))});
+close_gate($node);
+$session = $node->background_psql('postgres', @as_worker);
+$session->query_until(qr/begun/, "\\echo begun\nCALL cano.orchestrate('letter', '{}', NULL);\n");
+$node->poll_query_until('postgres',
+	q{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'CALL%' AND wait_event_type = 'Lock')});
+$run = $node->safe_psql('postgres', q{SELECT run_id FROM cano.runs WHERE workflow = 'letter'});
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET cano.enabled; SELECT pg_reload_conf()');
+$node->safe_psql('postgres', "SELECT cano.signal($run, 'go', '1')", @as_worker);
+ok($node->poll_query_until('postgres', q{SELECT NOT EXISTS (SELECT FROM cano._job WHERE duty = 'n')}), 'a worker brings notice of a signal meanwhile');
+is(run_story($node, $run), 'running 0 0', 'to a run whose task goes on');
+open_gate($node);
+is_story($node, $run, 'and receives it', 'completed a 0,1,2 0');
 
 $session->quit;
 $node->stop;
