@@ -13,27 +13,11 @@ use Test::More;
 
 my $node = new_server('shutdown', "cano.max_crashes = 1\n");
 use_database($node, 'postgres');
-$node->safe_psql('postgres', <<'SQL');
-CREATE TABLE switch (slow boolean);
-INSERT INTO switch VALUES (true);
-GRANT SELECT ON switch TO worker;
-CREATE FUNCTION note_or_sleep() RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-	PERFORM note();
-	IF (SELECT slow FROM switch) THEN
-		PERFORM pg_sleep(3600); -- lasts: until terminated
-	END IF;
-END $$;
-SELECT cano.define('slow', cano.task('a', 'note', next => 'b'), cano.task('b', 'note_or_sleep', next => 'c'),
-	cano.task('c', 'note', next => 'done'), cano.exit('done'));
-SQL
+define_slow($node);
 
 foreach my $mode (qw(fast immediate))
 {
-	$node->safe_psql('postgres', 'UPDATE switch SET slow = true');
-	my $run = submit($node, q{'slow'});
-	$node->poll_query_until('postgres',
-		"SELECT count(*) = 1 FROM cano.activity WHERE run_id = $run AND state = 'b'");
+	my $run = submit_slow($node);
 
 	my $begin = time;
 	$node->stop($mode);
@@ -44,18 +28,12 @@ foreach my $mode (qw(fast immediate))
 			"SELECT string_agg(state, ',') FROM ledger WHERE run = $run"),
 		'a',
 		"$mode: the effects of the task that ran are gone, those before are kept");
-	$node->poll_query_until('postgres',
-		"SELECT count(*) = 1 FROM cano.activity WHERE run_id = $run AND state = 'b'");
+	wait_slow($node, $run);
 	is( $node->safe_psql('postgres',
 			"SELECT attempt, sequence FROM cano.status($run)"),
 		'1|1',
 		"$mode: it runs again by itself, as its first attempt");
-
-	# Its own session ends it: it must see the switch at its next try.
-	$node->safe_psql('postgres', <<SQL);
-UPDATE switch SET slow = false;
-SELECT pg_terminate_backend(pid) FROM cano.activity WHERE run_id = $run;
-SQL
+	end_slow($node, $run);
 	is_story($node, $run, "$mode: every effect once, no crash counted");
 }
 

@@ -14,26 +14,11 @@ use Test::More;
 
 my $node = new_server('orphans', "cano.max_crashes = 1\ncano.idle_timeout = '60s'\n");
 use_database($node, 'postgres');
-$node->safe_psql('postgres', <<'SQL');
-CREATE TABLE switch (slow boolean);
-INSERT INTO switch VALUES (true);
-GRANT SELECT ON switch TO worker;
-CREATE FUNCTION note_or_sleep() RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-	PERFORM note();
-	IF (SELECT slow FROM switch) THEN
-		PERFORM pg_sleep(3600); -- lasts: until terminated
-	END IF;
-END $$;
-SELECT cano.define('slow', cano.task('a', 'note', next => 'b'), cano.task('b', 'note_or_sleep', next => 'c'),
-	cano.task('c', 'note', next => 'done'), cano.exit('done'));
-SQL
+define_slow($node);
 
 foreach my $how (qw(killed smart))
 {
-	$node->safe_psql('postgres', 'UPDATE switch SET slow = true');
-	my $run = submit($node, q{'slow'});
-	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM cano.activity WHERE run_id = $run AND state = 'b'");
+	my $run = submit_slow($node);
 	my @pids = split /\n/, $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'cano%'");
 	my $begin = time;
 
@@ -47,8 +32,7 @@ foreach my $how (qw(killed smart))
 	pass("$how: they have left");
 	$node->start;
 	is($node->safe_psql('postgres', "SELECT string_agg(state, ',') FROM ledger WHERE run = $run"), 'a', "$how: what the task did is gone");
-	$node->safe_psql('postgres', 'UPDATE switch SET slow = false');
-	$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM cano.activity WHERE run_id = $run");
+	end_slow($node, $run);
 	is_story($node, $run, "$how: every effect once, no crash counted");
 }
 

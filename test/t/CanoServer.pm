@@ -12,6 +12,7 @@ use Test::More;
 
 our @EXPORT = qw(new_server use_database submit wait_ended run_story
   is_story close_gate open_gate wait_at_gate count_workers
+  define_slow submit_slow wait_slow end_slow
   attempt terminate_worker crash_by_worker use_strange_world);
 
 # Settings: lines of postgresql.conf, after ours.
@@ -146,6 +147,60 @@ sub wait_at_gate
 	$node->poll_query_until('postgres', "SELECT EXISTS ($pid)")
 	  or die 'no task came to the gate';
 	return $node->safe_psql('postgres', $pid);
+}
+
+# A workflow whose second state lasts until it is terminated, while the switch
+# is on.
+sub define_slow
+{
+	my ($node) = @_;
+
+	$node->safe_psql('postgres', <<'SQL');
+CREATE TABLE switch (slow boolean);
+INSERT INTO switch VALUES (true);
+GRANT SELECT ON switch TO worker;
+CREATE FUNCTION note_or_sleep() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM note();
+	IF (SELECT slow FROM switch) THEN
+		PERFORM pg_sleep(3600); -- lasts: until terminated
+	END IF;
+END $$;
+SELECT cano.define('slow', cano.task('a', 'note', next => 'b'), cano.task('b', 'note_or_sleep', next => 'c'),
+	cano.task('c', 'note', next => 'done'), cano.exit('done'));
+SQL
+	return;
+}
+
+# A run that is there; returns its id.
+sub submit_slow
+{
+	my ($node) = @_;
+
+	$node->safe_psql('postgres', 'UPDATE switch SET slow = true');
+	my $run = submit($node, q{'slow'});
+	wait_slow($node, $run);
+	return $run;
+}
+
+sub wait_slow
+{
+	my ($node, $run) = @_;
+
+	$node->poll_query_until('postgres',
+		"SELECT count(*) = 1 FROM cano.activity WHERE run_id = $run AND state = 'b'")
+	  or die 'the run does not come to its second state';
+	return;
+}
+
+# Another try does not last; it must see the switch.
+sub end_slow
+{
+	my ($node, $run) = @_;
+
+	$node->safe_psql('postgres', 'UPDATE switch SET slow = false');
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM cano.activity WHERE run_id = $run");
+	return;
 }
 
 # Wait until there are so many workers, of which "where" holds.
