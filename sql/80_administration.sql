@@ -4,7 +4,7 @@
 CREATE FUNCTION cano._look() RETURNS void
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'cano_look';
-COMMENT ON FUNCTION cano._look IS 'let the launcher look for work in this database after this transaction';
+COMMENT ON FUNCTION cano._look IS 'let the launcher look for work in this database after this transaction, and all processes for observers';
 
 /*
  * Runs carry the identity of the server that may run them, so that a copy of

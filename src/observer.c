@@ -62,7 +62,6 @@ static char *name_argument(FunctionCallInfo fcinfo, int number,
 static ArrayType *events_argument(FunctionCallInfo fcinfo);
 pg_noreturn static void refuse(const char *parameter, const char *problem);
 static void check_owner(const CanoObserverRow *row, Oid user);
-static void forget_everywhere(void);
 static void read_observers(void);
 static uint32 kinds_of(ArrayType *events);
 static void table_changed(Datum arg, Oid relid);
@@ -110,7 +109,7 @@ cano_observe(PG_FUNCTION_ARGS)
 	namestrcpy(&row.owner_name, GetUserNameFromId(user, false));
 
 	cano_window_open(&window);
-	forget_everywhere();
+	cano_observer_forget();
 	for (int i = 0; i < MAX_TRIES && !done; i++)
 	{
 		if (cano_store_observer_lock(row.name, &old))
@@ -149,7 +148,7 @@ cano_unobserve(PG_FUNCTION_ARGS)
 	found = cano_store_observer_lock(name, &row);
 	if (found)
 	{
-		forget_everywhere();
+		cano_observer_forget();
 		check_owner(&row, user);
 		cano_store_observer_remove(name);
 	}
@@ -252,12 +251,11 @@ is_owners(const CanoObserverRow *row)
 }
 
 /*
- * Let all processes forget what they remember, when this transaction commits,
- * and this one also now and when it aborts.  Called before the change: it
- * takes effect here at the end of the command that comes after it.
+ * Called before a change, it takes effect here at the end of the command that
+ * comes after it.
  */
-static void
-forget_everywhere(void)
+void
+cano_observer_forget(void)
 {
 	Oid			table = get_relname_relid("_observer", cano_extension()->schema);
 

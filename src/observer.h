@@ -17,6 +17,12 @@
  */
 extern bool cano_observer_any(Oid role);
 
+/*
+ * Observers change: let all processes forget what they know of them when this
+ * transaction commits, and this one also now and when it aborts.
+ */
+extern void cano_observer_forget(void);
+
 typedef enum CanoTold
 {
 	CANO_TOLD,

@@ -24,6 +24,7 @@
 
 #include "compat.h"
 #include "hold.h"
+#include "observer.h"
 #include "scan.h"
 #include "shared.h"
 #include "shmem.h"
@@ -199,11 +200,13 @@ note_extension(const Node *statement)
 }
 
 /*
- * cano._look(): work was made in a way that nobody is told of.
+ * cano._look(): work was made, or observers changed, in a way that nobody is
+ * told of.
  */
 Datum
 cano_look(PG_FUNCTION_ARGS)
 {
+	cano_observer_forget();
 	look_wanted = true;
 	register_callback();
 	PG_RETURN_VOID();
