@@ -19,6 +19,7 @@
 
 #include "bracket.h"
 #include "call.h"
+#include "scrub.h"
 #include "txn.h"
 
 static void stay_who_we_are(CanoBracket *bracket);
@@ -65,6 +66,7 @@ stay_who_we_are(CanoBracket *bracket)
 void
 cano_bracket_keep(CanoBracket *bracket)
 {
+	cano_scrub_close();
 	SetUserIdAndSecContext(bracket->userid, bracket->sec_context);
 	ReleaseCurrentSubTransaction();
 	bracket->open = false;
@@ -90,7 +92,7 @@ cano_bracket_close(const CanoBracket *bracket)
 		RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(bracket->context);
 	CurrentResourceOwner = bracket->owner;
-	clean = cano_call_scrub();
+	clean = cano_scrub_end();
 
 	/*
 	 * The lock timer may have run out at the moment when the lock was granted,

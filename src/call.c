@@ -152,12 +152,6 @@ cano_call_in_body(void)
 	return in_body;
 }
 
-bool
-cano_call_scrub(void)
-{
-	return cano_scrub_end();
-}
-
 static void
 call_function(CanoFunction *function, CanoUse use, const CanoBinding *binding,
 			  TimestampTz now, MemoryContext context, CanoReturn *result)

@@ -67,7 +67,7 @@ extern void cano_call(CanoFunction *function, CanoUse use,
 					  MemoryContext context, CanoReturn *result);
 
 /*
- * Remember how the session is before a task, for cano_call_scrub().  Called
+ * Remember how the session is before a task, for cano_scrub_end().  Called
  * before the task's subtransaction begins.
  */
 extern void cano_call_mark(void);
@@ -77,19 +77,5 @@ extern void cano_call_mark(void);
  * the function or binding its parameters?
  */
 extern bool cano_call_in_body(void);
-
-/*
- * Put the session back as it was before the task: cursors, prepared
- * statements, temporary objects, session advisory locks, and in a worker
- * sequence caches and the random seed.  (Settings and role are restored by
- * the GUC nest level that step.c opens.)  A point with nothing to do costs
- * next to nothing.  Called outside the task's subtransaction's error
- * handling, after it was released or rolled back, still in the same
- * transaction.
- *
- * False when something is left that only the end of the transaction takes
- * away (SET CONSTRAINTS): then no other task may run in it.
- */
-extern bool cano_call_scrub(void);
 
 #endif							/* CANO_CALL_H */

@@ -31,6 +31,7 @@
 #include "commands/prepare.h"
 #include "commands/sequence.h"
 #include "common/pg_prng.h"
+#include "libpq/be-fsstubs.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "tcop/utility.h"
@@ -57,9 +58,9 @@ static void watch_utility(PlannedStmt *pstmt, const char *queryString,
 						  ParamListInfo params, QueryEnvironment *queryEnv,
 						  DestReceiver *dest, QueryCompletion *qc);
 static void watch(Node *statement, ProcessUtilityContext context);
-static List *open_portals(void);
+static List *open_portals(MemoryContext parent);
 static MemoryContext portal_memory(void);
-static void close_portals(void);
+static void close_portals(SubTransactionId subtransaction);
 static List *temporary_objects(void);
 static void drop_temporary_objects(void);
 static bool is_listed(const ObjectAddress *object, const List *list);
@@ -76,7 +77,6 @@ static bool constraints_set = false;
 
 /* How the session was before the task, and what it did; all in this context. */
 static MemoryContext memory = NULL;
-static List *portals_before;	/* names */
 static List *objects_before;	/* ObjectAddress */
 static List *locks_before;		/* HeldLock; in a session only */
 static List *prepared;			/* names that the task prepared */
@@ -101,13 +101,23 @@ cano_scrub_begin(void)
 
 	oldcontext = MemoryContextSwitchTo(memory);
 	prepared = NIL;
-	portals_before = open_portals();
 	objects_before = temporary_objects();
 	locks_before = cano_txn_is_session() ? held_locks() : NIL;
 	MemoryContextSwitchTo(oldcontext);
 
 	constraints_set = false;
 	task_runs = true;
+}
+
+void
+cano_scrub_close(void)
+{
+	SubTransactionId subtransaction = GetCurrentSubTransactionId();
+	MemoryContext oldcontext = MemoryContextSwitchTo(memory);
+
+	close_portals(subtransaction);
+	AtEOSubXact_LargeObject(false, subtransaction, InvalidSubTransactionId);
+	MemoryContextSwitchTo(oldcontext);
 }
 
 bool
@@ -121,7 +131,6 @@ cano_scrub_end(void)
 
 	oldcontext = MemoryContextSwitchTo(memory);
 	HOLD_INTERRUPTS();
-	close_portals();
 	drop_prepared();
 	drop_temporary_objects();
 	release_locks();
@@ -193,13 +202,10 @@ watch(Node *statement, ProcessUtilityContext context)
  * name.
  */
 static List *
-open_portals(void)
+open_portals(MemoryContext parent)
 {
-	MemoryContext parent = portal_memory();
 	List	   *names = NIL;
 
-	if (parent == NULL)
-		return NIL;
 	for (MemoryContext child = parent->firstchild; child != NULL;
 		 child = child->nextchild)
 		if (child->ident != NULL)
@@ -220,26 +226,24 @@ portal_memory(void)
 	return found;
 }
 
+/*
+ * Told by where they were opened, not by name: a task may close a cursor of
+ * its session and open another one of that name.
+ */
 static void
-close_portals(void)
+close_portals(SubTransactionId subtransaction)
 {
 	MemoryContext parent = portal_memory();
 	ListCell   *cell;
 
-	if (parent == NULL ||
-		(parent->firstchild == NULL && portals_before == NIL))
+	if (parent == NULL || parent->firstchild == NULL)
 		return;
-	foreach(cell, open_portals())
+	foreach(cell, open_portals(parent))
 	{
-		const char *name = lfirst(cell);
-		Portal		portal = GetPortalByName(name);
-		bool		before = false;
-		ListCell   *other;
+		Portal		portal = GetPortalByName(lfirst(cell));
 
-		foreach(other, portals_before)
-			before = before || strcmp(lfirst(other), name) == 0;
-		if (portal != NULL && !before && !portal->portalPinned &&
-			portal->status != PORTAL_ACTIVE)
+		if (portal != NULL && portal->createSubid == subtransaction &&
+			!portal->portalPinned && portal->status != PORTAL_ACTIVE)
 			PortalDrop(portal, false);
 	}
 }
@@ -282,7 +286,7 @@ temporary_objects(void)
 	return objects;
 }
 
-/* After the portals are closed: a cursor may be reading them. */
+/* No cursor of the task is reading them any more. */
 static void
 drop_temporary_objects(void)
 {

@@ -15,6 +15,12 @@ extern void cano_scrub_init(void);
 extern void cano_scrub_begin(void);
 
 /*
+ * Before the task's subtransaction is kept: the cursors and large objects that
+ * were opened in it are closed, as they are when it is undone.
+ */
+extern void cano_scrub_close(void);
+
+/*
  * After it ended.  Nothing when none was begun.  False when something is left
  * that only the end of the transaction takes away.
  */

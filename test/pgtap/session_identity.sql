@@ -1,7 +1,7 @@
 -- A task in a superuser's session that became another role is that role: there
 -- is no way back to the superuser.
 \ir lib/start.psql
-SELECT plan(16);
+SELECT plan(19);
 
 CREATE SCHEMA t_identity;
 CREATE ROLE t_identity_user LOGIN;
@@ -120,6 +120,31 @@ SELECT is(session_user, :'me', 'and whose it was');
 RESET ROLE;
 SELECT is((SELECT string_agg(way || ': ' || who, ', ') FROM t_identity.seen WHERE who <> 't_identity_user refused'), NULL,
 	'nobody became the superuser');
+
+-- A cursor of the session's that the task closes, to open another one of that name
+SET SESSION AUTHORIZATION t_identity_user;
+CREATE FUNCTION t_identity.later() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('role', 'none', false);
+	RETURN t_identity.peek('later');
+END $$;
+CREATE FUNCTION t_identity.swaps() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE 'CLOSE ALL';
+	EXECUTE 'DECLARE held CURSOR WITH HOLD FOR SELECT t_identity.later()';
+END $$;
+SELECT cano.define('t_identity.swaps', cano.task('a', 't_identity.swaps', next => 'end', retry => cano.none()), cano.exit('end')) AS v \gset
+RESET SESSION AUTHORIZATION;
+BEGIN;
+DECLARE held CURSOR WITH HOLD FOR SELECT 1;
+COMMIT;
+SET ROLE t_identity_user;
+SELECT cano.submit('t_identity.swaps') AS run \gset
+CALL cano.work();
+SELECT is(current_user, 't_identity_user', 'a cursor in the place of one of the session''s leads nowhere');
+RESET ROLE;
+SELECT is(cano.result(:run), '{}', 'the task that opened it is done');
+SELECT is_empty('SELECT way, who FROM t_identity.seen WHERE way = ''later''', 'and its query was never run');
 
 -- the superuser's own tasks are the superuser
 SELECT cano.submit('t_identity.does', '{"way": "RESET ROLE"}') AS run \gset

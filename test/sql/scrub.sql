@@ -29,6 +29,7 @@ BEGIN
 	OPEN named FOR SELECT 2;
 	EXECUTE 'DECLARE held CURSOR WITH HOLD FOR SELECT 3';
 	EXECUTE 'PREPARE statement AS SELECT 1';
+	PERFORM lo_open(lo_create(0), x'20000'::integer);
 	CREATE TEMPORARY TABLE made (a integer PRIMARY KEY);
 	INSERT INTO made VALUES (1);
 	CREATE FUNCTION pg_temp.made() RETURNS integer LANGUAGE sql AS 'SELECT 1';
@@ -91,14 +92,20 @@ ALTER SYSTEM RESET cano.enabled;
 SELECT pg_reload_conf();
 CREATE SEQUENCE shop_scrub.numbers;
 CREATE FUNCTION shop_scrub.number() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN PERFORM setseed(0.5); RETURN nextval(''shop_scrub.numbers''); END';
+CREATE FUNCTION shop_scrub.is_open(descriptor integer) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN lo_tell(descriptor) >= 0;
+EXCEPTION WHEN undefined_object THEN
+	RETURN false;
+END $$;
 CREATE FUNCTION shop_scrub.look() RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
 	v_random float8 := random();
 BEGIN
 	PERFORM setseed(0.5);
-	RETURN jsonb_build_object('random', v_random = random(), 'session', (SELECT jsonb_agg(ARRAY[s.what, s.name]) FROM shop_scrub.session() AS s), 'last', lastval());
+	RETURN jsonb_build_object('random', v_random = random(), 'object', shop_scrub.is_open(0), 'session', (SELECT jsonb_agg(ARRAY[s.what, s.name]) FROM shop_scrub.session() AS s), 'last', lastval());
 EXCEPTION WHEN object_not_in_prerequisite_state THEN
-	RETURN jsonb_build_object('random', v_random = random(), 'session', (SELECT jsonb_agg(ARRAY[s.what, s.name]) FROM shop_scrub.session() AS s));
+	RETURN jsonb_build_object('random', v_random = random(), 'object', shop_scrub.is_open(0), 'session', (SELECT jsonb_agg(ARRAY[s.what, s.name]) FROM shop_scrub.session() AS s));
 END $$;
 SELECT cano.define('look', cano.task('dirty', 'shop_scrub.dirty', next => 'number'), cano.task('number', 'shop_scrub.number', next => 'look'),
 	cano.task('look', 'shop_scrub.look', next => 'done'), cano.exit('done'));
