@@ -303,6 +303,13 @@ check_state(Parser *parser, const Object *object)
 			parser->exits = true;
 			return;
 
+		case CANO_KIND_TASK:
+			if (has(object, "compensate_retry") && !has(object, "compensate"))
+				cano_value_refuse("Name the function that undoes what the task has done.",
+								  object->place,
+								  "key \"compensate_retry\" requires \"compensate\"");
+			break;
+
 		case CANO_KIND_ROUTER:
 			parser->graph.states[parser->state].anywhere = !targets;
 			return;

@@ -61,6 +61,7 @@ SELECT shop_refusals.state('{"kind": "poll", "state": "a", "run": "shop_refusals
 SELECT shop_refusals.state('{"kind": "router", "state": "a", "run": "shop_refusals.choose", "compensate": "shop_refusals.work"}');
 SELECT shop_refusals.state('{"kind": "batch", "state": "a", "load": "shop_refusals.work", "process": "shop_refusals.work", "compensate": "shop_refusals.work"}');
 SELECT shop_refusals.state('{"kind": "split", "state": "a", "tasks": [], "next": "done", "compensate": "shop_refusals.work"}');
+SELECT shop_refusals.state(cano.task('a', 'shop_refusals.work', next => 'done', compensate_retry => cano.none()));
 SELECT shop_refusals.state('{"kind": "task", "state": "a", "next": "done"}');
 SELECT shop_refusals.state(cano.task('a', 'shop_refusals.nothing', next => 'done'));
 SELECT shop_refusals.state('{"kind": "task", "state": "a", "run": 5, "next": "done"}');
