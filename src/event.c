@@ -21,6 +21,7 @@
 #include "guc.h"
 #include "json.h"
 #include "observer.h"
+#include "shmem.h"
 #include "store_event.h"
 #include "window.h"
 
@@ -552,6 +553,8 @@ tell(CanoDrive *drive, const CanoRun *run, const CanoRecord *record)
 					 errmsg("an observer of run " INT64_FORMAT " would have to wait for a lock",
 							run->id)));
 	}
+	/* One that cancelled it did: the next claim finds the request. */
+	drive->stop |= cano_stop_is_pending(run->id);
 }
 
 /* Of the visit, or of the branch. */

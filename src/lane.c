@@ -538,8 +538,6 @@ cano_stop_at_commit(int64 run, int64 fan)
 	MemoryContext caller;
 	PendingStop *stop;
 
-	if (cano_shared == NULL)
-		return;
 	register_callback();
 	caller = MemoryContextSwitchTo(TopTransactionContext);
 	stop = palloc(sizeof(PendingStop));
@@ -548,6 +546,12 @@ cano_stop_at_commit(int64 run, int64 fan)
 	stop->level = GetCurrentTransactionNestLevel();
 	pending_stops = lappend(pending_stops, stop);
 	MemoryContextSwitchTo(caller);
+}
+
+bool
+cano_stop_is_pending(int64 run)
+{
+	return is_stopped(run, 0);
 }
 
 void

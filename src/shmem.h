@@ -110,6 +110,9 @@ extern void cano_lane_looked_at_all(Oid role, double ms);
  */
 extern void cano_stop_at_commit(int64 run, int64 fan);
 
+/* Is the run to be stopped at the commit? */
+extern bool cano_stop_is_pending(int64 run);
+
 /* The same for those who wait for the end of a run. */
 extern void cano_wake_waiters_at_commit(int64 run);
 

@@ -1,6 +1,6 @@
 -- Observers: who may register what, what they are told, and that they harm nobody.
 \ir lib/start.psql
-SELECT plan(51);
+SELECT plan(54);
 
 CREATE ROLE t_observers_alice LOGIN;
 CREATE ROLE t_observers_bob LOGIN;
@@ -175,6 +175,19 @@ SELECT cano.submit('t_observers') AS bobs \gset
 CALL cano.work();
 RESET SESSION AUTHORIZATION;
 SELECT is(concat_ws(' ', pg_temp.status(:bobs), pg_temp.seen(:bobs, 'alice')), 'completed', 'one that the run may not call is an error that harms nobody');
+
+-- one that cancels its run
+CREATE FUNCTION t_observers.cancels(run_id bigint) RETURNS boolean LANGUAGE sql AS $$SELECT cano.cancel(run_id, 'seen')$$;
+SELECT cano.define('t_observers.two', cano.task('a', 't_observers.ok', next => 'b'), cano.task('b', 't_observers.ok', next => 'end'), cano.exit('end')) AS v,
+	cano.observe('t_observers.5', 't_observers.cancels', ARRAY['task_success'], 't_observers.two') AS x,
+	cano.submit('t_observers.two') AS run \gset
+CALL cano.work();
+SELECT is((SELECT concat_ws(' ', status, state, cancel_reason) FROM cano.runs WHERE run_id = :run), 'cancelled b seen', 'an observer can cancel its run');
+SELECT cano.observe('t_observers.5', 't_observers.cancels', ARRAY['ended'], 't_observers.two') AS x, cano.submit('t_observers.two') AS run \gset
+CALL cano.work();
+SELECT is(pg_temp.status(:run), 'completed', 'but not when it has ended');
+SELECT is_empty('SELECT FROM cano._stop', 'nobody is still to be stopped');
+SELECT cano.unobserve('t_observers.5') AS x \gset
 
 -- a registration that was rolled back
 SELECT cano.unobserve('t_observers.1') AS x, cano.unobserve('t_observers.4') AS y \gset
