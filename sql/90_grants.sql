@@ -66,12 +66,10 @@ REVOKE ALL ON TYPE cano.outcome FROM PUBLIC;
 DO $$
 DECLARE
 	v_table record;
+	v_trigger record;
 BEGIN
 	FOR v_table IN
-		SELECT c.oid::pg_catalog.regclass AS name, c.relkind,
-			EXISTS (
-				SELECT FROM pg_catalog.pg_trigger t
-				WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND t.tgname OPERATOR(pg_catalog.=) '_guard') AS guarded
+		SELECT c.oid::pg_catalog.regclass AS name, c.relkind
 		FROM pg_catalog.pg_class c
 		WHERE c.relnamespace OPERATOR(pg_catalog.=) 'cano'::pg_catalog.regnamespace
 			AND c.relkind IN ('r', 'S')
@@ -82,13 +80,25 @@ BEGIN
 			-- way of DROP EXTENSION.
 			EXECUTE pg_catalog.format('REVOKE ALL ON TYPE %s FROM PUBLIC', v_table.name);
 		END IF;
-		IF v_table.relkind OPERATOR(pg_catalog.=) 'r' AND NOT v_table.guarded THEN
-			EXECUTE pg_catalog.format(
-				'CREATE TRIGGER _guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s'
-				' FOR EACH STATEMENT EXECUTE FUNCTION cano._guard()', v_table.name);
-			EXECUTE pg_catalog.format(
-				'ALTER TABLE %s ENABLE ALWAYS TRIGGER _guard', v_table.name);
-		END IF;
+	END LOOP;
+
+	-- Logical replication fires no triggers of statements.  What is for
+	-- replicas alone does not fire otherwise.
+	FOR v_trigger IN
+		SELECT c.oid::pg_catalog.regclass AS on_table, g.*
+		FROM pg_catalog.pg_class c,
+			(VALUES ('_guard', 'BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT', 'ALWAYS'),
+				('_guard_replica', 'AFTER INSERT OR UPDATE OR DELETE', 'ROW', 'REPLICA')) g (name, events, level, mode)
+		WHERE c.relnamespace OPERATOR(pg_catalog.=) 'cano'::pg_catalog.regnamespace
+			AND c.relkind OPERATOR(pg_catalog.=) 'r'
+			AND NOT EXISTS (
+				SELECT FROM pg_catalog.pg_trigger t
+				WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND t.tgname OPERATOR(pg_catalog.=) g.name)
+	LOOP
+		EXECUTE pg_catalog.format('CREATE TRIGGER %s %s ON %s FOR EACH %s EXECUTE FUNCTION cano._guard()',
+			v_trigger.name, v_trigger.events, v_trigger.on_table, v_trigger.level);
+		EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE %s TRIGGER %s',
+			v_trigger.on_table, v_trigger.mode, v_trigger.name);
 	END LOOP;
 END
 $$;

@@ -253,8 +253,8 @@ tripwire(Oid functionId)
 }
 
 /*
- * Statement trigger on every private table: only the engine writes, and the
- * owner and superusers, who can do anything anyway.  Rights on tables in
+ * Triggers on every private table, of statements and of replicated rows: only
+ * the engine writes, and the owner and superusers, who can do anything anyway.  Rights on tables in
  * general (pg_write_all_data, BYPASSRLS) are not rights to act as others.
  */
 Datum
