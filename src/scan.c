@@ -303,9 +303,12 @@ forget_mark(const CanoMark *mark)
 	LWLockAcquire(cano_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < CANO_MARKS; i++)
 	{
-		if (memcmp(&cano_shared->marks[i], mark, sizeof(CanoMark)) == 0)
+		CanoMark   *other = &cano_shared->marks[i];
+
+		if (other->database == mark->database && other->job == mark->job &&
+			other->run == mark->run)
 		{
-			cano_shared->marks[i].database = InvalidOid;
+			other->database = InvalidOid;
 			break;
 		}
 	}
