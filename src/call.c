@@ -84,8 +84,7 @@ static void collect_rows(const CanoFunction *function, CanoCallPlan *plan,
 						 MemoryContext context, CanoReturn *result);
 static void collect(const CanoFunction *function, CanoUse use,
 					const CanoBinding *binding, Value *values);
-static bool find_key(const CanoFunction *function, CanoUse use,
-					 const CanoBinding *binding, const char *key,
+static bool find_key(CanoUse use, const CanoBinding *binding, const char *key,
 					 JsonbValue *value);
 static void take_scalar(CanoSource source, const CanoBinding *binding,
 						Value *value);
@@ -260,7 +259,7 @@ collect(const CanoFunction *function, CanoUse use, const CanoBinding *binding,
 			take_scalar(parameter->source, binding, value);
 		else if (parameter->source == CANO_FROM_KEY)
 		{
-			value->given = find_key(function, use, binding, parameter->name,
+			value->given = find_key(use, binding, parameter->name,
 									&value->json);
 			if (!value->given && !parameter->has_default)
 				ereport(ERROR,
@@ -294,8 +293,8 @@ collect(const CanoFunction *function, CanoUse use, const CanoBinding *binding,
 }
 
 static bool
-find_key(const CanoFunction *function, CanoUse use, const CanoBinding *binding,
-		 const char *key, JsonbValue *value)
+find_key(CanoUse use, const CanoBinding *binding, const char *key,
+		 JsonbValue *value)
 {
 	int			len = strlen(key);
 

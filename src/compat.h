@@ -17,7 +17,6 @@
 /* 16: one ACL check for all kinds of objects */
 #if PG_VERSION_NUM < 160000
 #include "catalog/pg_database.h"
-#include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "utils/acl.h"

@@ -65,7 +65,7 @@ static CanoFunctionName *compile_function(Compiler *compiler,
 static CanoEnding compile_ending(JsonbContainer *part);
 static CanoLog compile_log(JsonbContainer *options);
 static void compile_resources(Compiler *compiler);
-static void compile_around(Compiler *compiler, JsonbContainer *resources);
+static void compile_around(Compiler *compiler, JsonbContainer *list);
 static void compile_aside(Compiler *compiler, const char *name,
 						  const char *function, int resource,
 						  CanoAside *aside);

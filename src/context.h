@@ -30,7 +30,7 @@ typedef struct CanoCurrent
  * Set what the functions below "Inside a task" answer; NULL outside.  What it
  * points to must live until it is set again.  Returns what was set before.
  */
-extern const CanoCurrent *cano_context_set(const CanoCurrent *current);
+extern const CanoCurrent *cano_context_set(const CanoCurrent *step);
 
 /* NULL outside a task. */
 extern const CanoCurrent *cano_context_get(void);

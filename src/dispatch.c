@@ -39,12 +39,12 @@ typedef struct Candidate
 	TimestampTz started_at;
 } Candidate;
 
-static void give_up_start(int slot);
+static void give_up_start(int index);
 static void survey_lane(CanoLane *lane, TimestampTz now, bool full);
 static bool waited_enough(CanoLane *lane, TimestampTz now);
 static void count_slots(void);
 static int	take_slot(const CanoLaneKey *key, TimestampTz now);
-static bool start_worker(int slot);
+static bool start_worker(int index);
 static void make_room(int wanted, TimestampTz now);
 static int	choose_leaver(TimestampTz now);
 static int	compare_candidates(const void *a, const void *b);

@@ -81,7 +81,7 @@ cano_drive_take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 		run->started_at = step->started_at;
 	run->resumed = false;
 	if (!cano_blame_is_separate(run))	/* it may have waited for a lock */
-		cano_pace_note(run, (step->ended_at - step->started_at) / 1000.0);
+		cano_pace_note(run, (double) (step->ended_at - step->started_at) / 1000);
 	if (step->drain_late)
 		return true;
 	if (step->decision.fault == CANO_FAULT_CALLED_OFF && !run->stop)

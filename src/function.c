@@ -192,6 +192,7 @@ cano_function_resolve(const char *place, const char *key, const char *given,
 						given, place, refusal.reason),
 				 errdetail("It is named under \"%s\".", key),
 				 refusal.hint ? errhint("%s", refusal.hint) : 0));
+	Assert(function != NULL);
 
 	error_context_stack = callback.previous;
 

@@ -360,7 +360,7 @@ start_scan(PendingScan *pending, TimestampTz now)
 		LWLockRelease(cano_shared->lock);
 		return true;
 	}
-	for (int i = 0; i < CANO_SCANS && scan == NULL; i++)
+	for (int i = 0; i < CANO_SCANS; i++)
 	{
 		if (scanning[i] != NULL)
 			continue;
@@ -371,6 +371,7 @@ start_scan(PendingScan *pending, TimestampTz now)
 		scan->succeeded = false;
 		arguments.scan = i;
 		arguments.stamp = scan->stamp;
+		break;
 	}
 	LWLockRelease(cano_shared->lock);
 	if (scan == NULL)

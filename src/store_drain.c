@@ -91,7 +91,7 @@ void
 cano_settle_drain(CanoSettlement *settlement, const CanoRun *run)
 {
 	const CanoDrain *drain = run->drain;
-	const CanoRunEnd *end = &drain->end;
+	const CanoRunEnd *to_be = &drain->end;
 	CanoRows   *rows = drain->errors ? &settlement->collected :
 		&settlement->drains;
 	int			row;
@@ -104,10 +104,10 @@ cano_settle_drain(CanoSettlement *settlement, const CanoRun *run)
 	if (drain->errors != NULL)
 		return;
 	cano_rows_set(rows, row, 2,
-				  CharGetDatum(end->ending == CANO_CANCELLED ? 'c' : 'f'));
-	cano_rows_set(rows, row, 3, BoolGetDatum(end->dead));
-	cano_rows_set_text(rows, row, 4, end->state);
-	cano_rows_set_text(rows, row, 5, end->cancel_reason);
+				  CharGetDatum(to_be->ending == CANO_CANCELLED ? 'c' : 'f'));
+	cano_rows_set(rows, row, 3, BoolGetDatum(to_be->dead));
+	cano_rows_set_text(rows, row, 4, to_be->state);
+	cano_rows_set_text(rows, row, 5, to_be->cancel_reason);
 }
 
 void

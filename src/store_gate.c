@@ -102,10 +102,12 @@ cano_store_gates(const CanoRows *gates, int *n)
 
 		while (k < *n && strcmp(result[k].workflow, workflow) != 0)
 			k++;
-		if (k == *n)
-			result[(*n)++] = (CanoGate) {workflow, limit};
+		if (k < *n)
+			limit = Max(limit, result[k].limit);
 		else
-			result[k].limit = Max(result[k].limit, limit);
+			(*n)++;
+		result[k].workflow = workflow;
+		result[k].limit = limit;
 	}
 	return result;
 }

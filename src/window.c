@@ -46,7 +46,7 @@
 PG_FUNCTION_INFO_V1(cano_guard);
 
 static void extension_changed(Datum arg, int cacheid, uint32 hashvalue);
-static Oid	extension_owner(Oid extension);
+static Oid	extension_owner(Oid oid);
 static void set_if_different(const char *name, const char *value);
 static bool tripwire(Oid functionId);
 
