@@ -7,7 +7,7 @@
 set -uo pipefail
 . test/lib/workspace.sh
 
-KINDS="lint unit model compile regress isolation pgtap tap demo bench"
+KINDS="lint unit model compile analyse regress isolation pgtap tap demo bench"
 TALLY=$WORK/tally
 LOGS=$WORK/logs
 TIME_LIMIT=900					# seconds, each kind
@@ -99,27 +99,34 @@ model()
 	tally model $? $(count_tap "$LOGS/model")
 }
 
-# What users build, without the stop points for tests; and by a clang (the
-# server's development package brings one).
+# What users build, without the stop points for tests; and by a clang, which
+# does not know all flags of gcc that PGXS has.
 compile()
 {
-	local passed=0 failed=0 compiler flags
+	local passed=0 failed=0 build flags
 
-	for compiler in gcc $(ls /usr/bin | grep -xE 'clang(-[0-9]+)?' | head -n 1); do
+	for build in gcc clang "clang ASSERTS=1"; do
 		flags=
-		[ $compiler = gcc ] || flags="-Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes"
+		[ "$build" = gcc ] || flags="-Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes"
 		# Not out of the tree: make would find the tree's objects.
-		mkdir -p build/$compiler
-		cp -R Makefile cano.control sql src build/$compiler/
-		rm -f build/$compiler/src/*.o
-		if run compile make -s -O -j2 -C build/$compiler PG_CONFIG="$PG_CONFIG" \
-			with_llvm=no WERROR=1 CC=$compiler COPT="$flags"; then
+		rm -rf build/compile
+		mkdir -p build/compile
+		cp -R Makefile cano.control sql src build/compile/
+		rm -f build/compile/src/*.o
+		if run compile make -s -O -j2 -C build/compile PG_CONFIG="$PG_CONFIG" \
+			with_llvm=no WERROR=1 CC=$build COPT="$flags"; then
 			passed=$((passed + 1))
 		else
 			failed=$((failed + 1))
 		fi
 	done
 	tally compile 0 $passed $failed 0
+}
+
+analyse()
+{
+	run analyse bash test/lib/run-analysers.sh $(chosen scan-build clang-tidy cppcheck)
+	tally analyse $? $(count_tap "$LOGS/analyse")
 }
 
 regress()
