@@ -11,6 +11,7 @@ KINDS="lint unit model compile analyse regress isolation pgtap tap demo bench"
 TALLY=$WORK/tally
 LOGS=$WORK/logs
 TIME_LIMIT=900					# seconds, each kind
+LEAST_COVERAGE=90				# percent of the lines of src/
 
 mkdir -p "$LOGS"
 : >"$TALLY"
@@ -191,6 +192,27 @@ bench()
 	tally bench $status $((status == 0)) $((status != 0)) 0
 }
 
+# Of a build that counts: the lines executed by all that ran.
+judge_coverage()
+{
+	local status
+
+	run coverage perl test/lib/coverage.pl "$1"
+	status=$?
+	[ -n "$VERBOSE" ] || [ $status -ne 0 ] || cat "$LOGS/coverage"
+	tally coverage $status $((status == 0)) $((status != 0)) 0
+}
+
+# Of a build that watches itself: what it saw, which was the end of a server.
+judge_undefined()
+{
+	local reports
+
+	reports=$(find "$WORK" -maxdepth 1 -name 'undefined.*' | wc -l)
+	find "$WORK" -maxdepth 1 -name 'undefined.*' -exec cat {} + >"$LOGS/undefined"
+	tally undefined 0 $((reports == 0)) $reports 0
+}
+
 # Whether there is anything of that kind.
 present()
 {
@@ -211,6 +233,26 @@ report()
 		 END {printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f != 0 || p == 0}' "$TALLY"
 }
 
+# How it is built: with debug points, and maybe with what looks on.
+built="with debug points"
+flags=()
+case $BUILD in
+	'') ;;
+	coverage)
+		built="$built, counting lines"
+		flags=(COPT="--coverage -O0 -Wno-cpp" SHLIB_LINK=--coverage)
+		;;
+	undefined)
+		built="$built and the sanitizer of undefined behaviour"
+		flags=(COPT="-fsanitize=undefined -fno-sanitize-recover=all" SHLIB_LINK=-fsanitize=undefined)
+		export UBSAN_OPTIONS=print_stacktrace=1:log_path=$WORK/undefined
+		;;
+	*) die "there is no build \"$BUILD\" (there are: coverage undefined)" ;;
+esac
+least=$LEAST_COVERAGE
+[ $# -eq 0 ] || least=0			# of a part of the tests nothing is expected
+[ -z "$BUILD" ] || KINDS="regress isolation pgtap tap" TIME_LIMIT=3600
+
 wanted=${*:-$KINDS}
 for kind in $wanted; do
 	case " $KINDS " in
@@ -222,8 +264,8 @@ done
 make_private_postgres
 say "PostgreSQL $("$PG_CONFIG" --version | cut -d' ' -f2-), cano $(sed -n 's/^EXTVERSION = //p' Makefile)"
 started=$SECONDS
-if build_and_install WERROR=1 ASSERTS=1 >"$LOGS/build" 2>&1; then
-	say "$(printf '%-10s built with debug points  (%d s)' build $((SECONDS - started)))"
+if build_and_install WERROR=1 ASSERTS=1 "${flags[@]}" >"$LOGS/build" 2>&1; then
+	say "$(printf '%-10s built %s  (%d s)' build "$built" $((SECONDS - started)))"
 else
 	tally build 1 0 1 0
 	report
@@ -236,5 +278,10 @@ for kind in $wanted; do
 	started=$SECONDS
 	present $kind && $kind
 done
+started=$SECONDS
+case $BUILD in
+	coverage) judge_coverage "$least" ;;
+	undefined) judge_undefined ;;
+esac
 say
 report

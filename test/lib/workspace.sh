@@ -111,7 +111,7 @@ run_in_workspace()
 	cd "$WORK/tree"
 	"${as[@]}" env -i PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 \
 		HOME="$WORK" TMPDIR="$WORK/tmp" TERM="${TERM:-dumb}" \
-		WORK="$WORK" PG_MAJOR="$PG_MAJOR" VERBOSE="${VERBOSE:-}" \
+		WORK="$WORK" PG_MAJOR="$PG_MAJOR" VERBOSE="${VERBOSE:-}" BUILD="${BUILD:-}" \
 		"${long[@]}" bash "$@"
 }
 
