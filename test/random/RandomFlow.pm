@@ -9,12 +9,14 @@ use warnings FATAL => 'all';
 
 use Exporter 'import';
 use List::Util qw(shuffle);
-use RandomModel qw(play_run branch_ends);
+use RandomModel qw(play_run resume_run log_state branch_ends);
 
-our @EXPORT_OK = qw(random_flow random_run family describe);
+our @EXPORT_OK = qw(random_flow random_run random_resumption family describe);
 
-# After so many steps that count a script says nothing any more.
+# After so many steps that count a script says nothing any more; a run that is
+# resumed begins to count at the next such round number.
 use constant LONG => 9;
+use constant AGAIN => 1000;
 
 sub one_of
 {
@@ -47,6 +49,12 @@ sub compensate
 	return chance(0.5) ? (compensate => 'wf.undo', maybe(0.4, compensate_retry => \&retry)) : ();
 }
 
+# By a limiter a run comes later, and to the same end.
+sub limited
+{
+	return maybe(0.05, limiter => sub { one_of('bucket', 'window') });
+}
+
 # The targets of a state that has some: they may lead back.
 sub targets
 {
@@ -67,6 +75,8 @@ my %make = (
 			maybe(0.2, fatal_on => sub { [ one_of('23', '22012') ] }),
 			maybe(0.2, output_key => sub { one_of('k1', 'k2') }),
 			maybe(0.1, timeout => sub { one_of('1 min', '1 min', '300 ms') }),
+			maybe(0.06, breaker => sub { one_of('calm', 'calm', 'touchy') }),
+			limited(),
 			$run eq 'wf.needs' ? () : compensate(),
 			$run eq 'wf.act' ? maybe(0.4, targets => sub { [ targets(@$names) ] }) : ());
 	},
@@ -122,6 +132,16 @@ my %make = (
 			timeout => '20 ms',
 			maybe(0.7, on_timeout => sub { one_of(@$later) }));
 	},
+	external => sub {
+		my ($names) = @_;
+
+		return (
+			queue => one_of('q1', "q'2"),
+			maybe(0.8, retry => \&retry),
+			maybe(0.4, compensate => sub { 'wf.undo' }),
+			maybe(0.2, timeout => sub { '1 min' }),
+			maybe(0.3, targets => sub { [ targets(@$names) ] }));
+	},
 	split => \&make_split);
 
 sub make_split
@@ -137,7 +157,7 @@ sub make_split
 		$retry = { policy => 'fixed', retries => 1, delay => '1 hour' }
 		  if chance($short ? 0.4 : 0.1);
 		chance(0.85)
-		  ? { run => $run, retry => $retry, $run eq 'wf.act' ? maybe(0.3, input => sub { +{ extra => int rand 100 } }) : () }
+		  ? { run => $run, retry => $retry, maybe(0.05, breaker => sub { 'calm' }), limited(), $run eq 'wf.act' ? maybe(0.3, input => sub { +{ extra => int rand 100 } }) : () }
 		  : $run
 	} 1 .. $count;
 
@@ -160,7 +180,7 @@ sub random_flow
 	my ($name, $flows) = @_;
 	my @quirks = ('', '', '', ' ', q{'"}, "\\", "\x{e4}\x{20ac}", '%s', '$1', '.');
 	my $quirk = one_of(@quirks);
-	my @children = grep { $flows->{$_}{depth} < 3 && !$flows->{$_}{listens} } sort keys %$flows;
+	my @children = grep { $flows->{$_}{depth} < 3 && !$flows->{$_}{listens} && !$flows->{$_}{hasty} } sort keys %$flows;
 	my @work = map { "$name$quirk$_" } 1 .. int rand 7;
 	my @exits = map { "$name$_" } qw(done bad void);
 	my @names = (@work, @exits);
@@ -168,7 +188,7 @@ sub random_flow
 
 	foreach my $at (0 .. $#work)
 	{
-		my $kind = one_of(qw(task task task task router split split split stepped poll batch batch timer receive child));
+		my $kind = one_of(qw(task task task task router split split split stepped poll batch batch timer receive external child));
 		my @later = @names[ $at + 1 .. $#names ];
 		my $next = chance(0.85) ? $later[0] : one_of(@later);
 
@@ -183,11 +203,27 @@ sub random_flow
 	$states{ $exits[2] } = { kind => 'exit', outcome => 'cancelled' };
 
 	my $flow = { start => $names[0], states => \%states, order => \@names };
-	my %options = (maybe(0.2, retry => sub { +{ policy => 'fixed', retries => 1, delay => '1 ms' } }),
-		maybe(0.1, timeout => sub { '1 hour' }),
-		maybe(0.1, compensation_timeout => sub { '1 hour' }), maybe(0.1, durability => sub { 'async' }));
+	my %options = options();
+
 	$flow->{options} = \%options if %options;
+	$flow->{hasty} = 1 if ($options{timeout} // '1 hour') ne '1 hour';
 	return describe($flow, $flows);
+}
+
+# Of a hasty workflow nobody knows how far its runs come.
+sub options
+{
+	my $hasty = chance(0.05);
+
+	return (
+		maybe(0.2, retry => sub { +{ policy => 'fixed', retries => 1, delay => '1 ms' } }),
+		$hasty ? (timeout => one_of('20 ms', '100 ms'), on_timeout => one_of('compensate', 'abandon')) : maybe(0.1, timeout => sub { '1 hour' }),
+		$hasty ? (compensation_timeout => '1 hour') : maybe(0.1, compensation_timeout => sub { '1 hour' }),
+		maybe(0.1, durability => sub { 'async' }),
+		maybe(0.1, log => sub { one_of('none', 'all') }),
+		maybe(0.1, concurrency => sub { 1 + int rand 3 }),
+		maybe(0.15, on_end => sub { 'wf.farewell' }),
+		maybe(0.1, resources => sub { [ { name => 'r', setup => 'wf.set_up', teardown => 'wf.tear_down' } ] }));
 }
 
 sub make_child
@@ -241,20 +277,46 @@ sub goes_anywhere
 
 # ---- Scripts ----
 
-# A run of a workflow: {flow, input, signals, late, priority, max_attempts}.
-sub random_run
+# The data of a run with that script, and of children that get a part of it.
+sub data_with
+{
+	my ($script, $n) = @_;
+	my $data = { script => $script, n => 0 };
+
+	$data = { script => $script, n => 0, maybe(0.5, extra => sub { int rand 10 }), sub => $data }
+	  foreach 1 .. 3;
+	$data->{n} = $n;
+	return $data;
+}
+
+# Routers go there when nothing else is said.
+sub empty_script
 {
 	my ($flows, $name) = @_;
 	my %script;
-	my $data = { script => \%script, n => 0 };
 
-	$data = { script => \%script, n => 0, maybe(0.5, extra => sub { int rand 10 }), sub => $data }
-	  foreach 1 .. 3;
+	foreach my $each (map { $flows->{$_}{states} } family($flows, $name))
+	{
+		$script{$_}{to} = $each->{$_}{forward}
+		  foreach grep { $each->{$_}{kind} eq 'router' } keys %$each;
+	}
+	return \%script;
+}
+
+# A run of a workflow: {flow, input, signals, late, priority, max_attempts,
+# keyed, delayed, resumed}.
+sub random_run
+{
+	my ($flows, $name) = @_;
+	my $data = data_with(empty_script($flows, $name), 0);
 	my $run = {
 		flow => $name,
 		input => $data,
 		signals => [],
 		priority => 1000 + int rand 3,
+		keyed => chance(0.2) ? 1 : 0,
+		delayed => chance(0.1) ? 1 : 0,
+		resumed => [],
 		maybe(0.1, max_attempts => sub { 1 + int rand 3 })
 	};
 	my $flow = $flows->{$name};
@@ -262,22 +324,44 @@ sub random_run
 	# What that means for branches and items, and for children, is not said.
 	delete $run->{max_attempts}
 	  if grep { $_->{kind} =~ /split|batch|child|poll/ } values %{ $flow->{states} };
-	foreach my $each (map { $flows->{$_}{states} } family($flows, $name))
-	{
-		$script{$_}{to} = $each->{$_}{forward}
-		  foreach grep { $each->{$_}{kind} eq 'router' } keys %$each;
-	}
 	my $author = bless {}, 'RandomFlow';
 
 	play_run($flows, $name, $data,
 		author => $author,
 		signals => $run->{signals},
 		max_attempts => $run->{max_attempts});
-	push @{ $run->{signals} }, map { [ $_, { spare => 1 } ] } ('go', 'start', 'go', 'start')
-	  if $flow->{listens};
+	push @{ $run->{signals} }, spare_signals($flow);
 	$run->{late} = $flow->{listens} && chance(0.5)
 	  && !grep { $_->{kind} eq 'receive' && $_->{timeout} } values %{ $flow->{states} };
 	return $run;
+}
+
+# For whom comes otherwise than was thought.
+sub spare_signals
+{
+	my ($flow) = @_;
+
+	return $flow->{listens} ? map { [ $_, { spare => 1 } ] } ('go', 'start') x 3 : ();
+}
+
+# How a run goes on that has ended, and is as the model says; undefined if it
+# does not: {state, patch, force, signals}, or {mercy} for a rollback that goes on.
+sub random_resumption
+{
+	my ($flows, $run, $was) = @_;
+	my $again = ($was->{rollback} // 'none') eq 'partial';
+	my @order = @{ $was->{flow}{order} };
+	my %resumption = (force => $again ? 1 : 0);
+
+	return { mercy => 1 } if $again && chance(0.5);
+	return undef if $was->{status} eq 'completed' || $was->{rollback} eq 'clean' || !@{ $was->{log} };
+
+	# Where it stands; but an exit would be the same again.
+	$resumption{state} = one_of(@order) if chance(0.4) || $was->{flow}{states}{ log_state($was) }{kind} eq 'exit';
+	$resumption{signals} = [ spare_signals($was->{flow}) ];
+	$resumption{patch} = data_with(empty_script($flows, $run->{flow}), AGAIN);
+	resume_run($was, \%resumption, author => bless { in_vain => 1, bound => 1 }, 'RandomFlow');
+	return @{ $was->{refused} } ? undef : \%resumption;
 }
 
 # A workflow and those that it may start, each once, these first.
@@ -323,7 +407,7 @@ sub saying
 	my ($run, $part, $counts) = @_;
 	my $flow = $run->{flow};
 	my $what = rand();
-	my $n = $run->{data}{n};
+	my $n = $run->{data}{n} % AGAIN;
 
 	return (do => 'failed', why => 'no good') if $what < 0.025;
 	return (do => 'cancelled', why => 'no more') if $what < 0.045;
@@ -351,7 +435,7 @@ sub write_entry
 	my $write = $author->can("write_$kind");
 
 	$run->{script}{$state}{$n} = $author->$write($run, $part)
-	  if $write && $n < LONG + 5;
+	  if $write && $n % AGAIN < LONG + 5;
 	return;
 }
 
@@ -414,7 +498,7 @@ sub write_ask
 	my ($author, $run, $asks) = @_;
 	my $part = $run->{flow}{states}{ $run->{state} };
 
-	return if $run->{data}{n} >= LONG;
+	return if $run->{data}{n} % AGAIN >= LONG;
 	push @$asks,
 	    chance(0.25) ? { failing(0), do => 'pending' }
 	  : {
@@ -438,6 +522,24 @@ sub write_batch
 					maybe(0.7, out => \&output)
 				} } 0 .. $count - 1 ],
 		$part->{finish} ? (finish => { failing(0), saying($run, $part, 1) }) : ()
+	};
+}
+
+# A client that is told so lets its lease expire.
+sub write_external
+{
+	my ($author, $run, $part) = @_;
+	my @to = ($part->{next}, @{ $part->{targets} // [] });
+	my @order = @{ $run->{flow}{order} };
+	my ($here) = grep { $order[$_] eq $run->{state} } 0 .. $#order;
+	my %at = map { $order[$_] => $_ } 0 .. $#order;
+
+	@to = grep { $at{$_} > $here } @to if $run->{data}{n} % AGAIN >= LONG;
+	return {
+		chance(0.2) ? (fail => 1 + int rand 3, code => chance(0.2) ? 'CN900' : 'CN003') : (),
+		maybe(0.1, slow => sub { 1 }),
+		maybe(0.4, out => \&object),
+		@to ? maybe(0.3, to => sub { one_of(@to) }) : ()
 	};
 }
 
@@ -524,7 +626,7 @@ sub write_signal
 	my $part = $run->{flow}{states}{ $run->{state} };
 	my $name = $part->{signal};
 
-	return if $run->{depth} || grep { $_->[0] eq $name } @{ $run->{unreceived} };
+	return if $run->{depth} || $author->{bound} || grep { $_->[0] eq $name } @{ $run->{unreceived} };
 
 	# All are sent before the run begins, and who was in vain once stays so.
 	return if $part->{timeout} && ($author->{in_vain} ||= chance(0.5));

@@ -15,9 +15,9 @@ use warnings FATAL => 'all';
 use Exporter 'import';
 use List::Util qw(max);
 use POSIX qw(ceil);
-use RandomSaga qw(complete_state drain);
+use RandomSaga qw(complete_state supersede drain);
 
-our @EXPORT_OK = qw(play_run attempts_of retry_limit branch_ends);
+our @EXPORT_OK = qw(play_run resume_run log_state attempts_of retry_limit branch_ends);
 
 my %play = (
 	task => \&play_task,
@@ -26,6 +26,7 @@ my %play = (
 	stepped => \&play_stepped,
 	poll => \&play_poll,
 	batch => \&play_batch,
+	external => \&play_external,
 	timer => \&play_timer,
 	receive => \&play_receive,
 	child => \&play_child);
@@ -50,16 +51,32 @@ sub play_run
 		children => [],
 		stack => [],
 		undone => [],
-		refused => []
+		refused => [],
+		ends => 0,
+		set_up => 0
 	};
 
 	$run->{unreceived} = [ @{ $run->{signals} // [] } ];
+	return go_on($run);
+}
+
+# From the state that it is in to an end.  "again": the same visit goes on.
+sub go_on
+{
+	my ($run, $again) = @_;
+
+	$run->{ends}++;
+	$run->{set_up}++;
 	until ($run->{status})
 	{
 		my $part = part($run);
 
-		push @{ $run->{log} }, "state_entry $run->{state}"
-		  unless $part->{kind} eq 'router';
+		if ($part->{kind} ne 'router')
+		{
+			push @{ $run->{log} }, "state_entry $run->{state}";
+			delete $run->{cursor} if !$again;
+		}
+		$again = 0;
 		if ($part->{kind} eq 'exit')
 		{
 			exit_run($run, $part->{outcome} // 'completed');
@@ -70,6 +87,40 @@ sub play_run
 	}
 	drain($run, \&attempts_of, \&retry_limit) if $run->{status} ne 'completed';
 	return $run;
+}
+
+# A run that has ended goes on: {state (undefined: where it stands), patch,
+# signals, or mercy: what is left to be undone is, without an error}.  "more" as for a run.
+sub resume_run
+{
+	my ($run, $resumption, %more) = @_;
+
+	delete @{$run}{qw(author seen)};
+	%$run = (%$run, %more);
+	if ($resumption->{mercy})
+	{
+		$run->{ends}++;
+		$run->{error} = $run->{error}{errors}[0];
+		$run->{mercy} = 1;
+		drain($run, sub { return (failures => 0, attempt => 1) }, \&retry_limit);
+		return $run;
+	}
+	$run->{state} = $resumption->{state} // log_state($run);
+	supersede($run);
+	$run->{data} = { %{ $run->{data} }, %{ $resumption->{patch} } };
+	$run->{script} = $run->{data}{script};
+	push @{ $run->{unreceived} }, @{ $resumption->{signals} };
+	delete @{$run}{qw(status dead error reason rollback left signal asked child_error)};
+	$run->{asked}{ $_->[0] }++ foreach @{ $run->{ledger} };
+	return go_on($run, !defined $resumption->{state});
+}
+
+# The state of the newest row of its log.
+sub log_state
+{
+	my ($run) = @_;
+
+	return $run->{log}[-1] =~ s/^\w+ //r;
 }
 
 sub part
@@ -273,11 +324,30 @@ sub play_task
 	  ? missing_argument()
 	  : attempts_of($act, limit($run, $part), $part->{fatal_on});
 
+	return refuse_call($run) if ($part->{breaker} // '') eq 'touchy' && was_refused($run);
 	count_failures($run, undef, $result{failures});
 	return fail($run, 1, %{ $result{error} }) if $result{error};
 	return settle($run, $part, $act, $result{attempt},
 		$part->{run} =~ /wf\.act/ ? [ $run->{signal}, $run->{data}{extra} ] : undef,
 		action_output($part, $act, $run->{data}{n}));
+}
+
+# A touchy breaker refuses whom it likes: was this the state where it did?
+sub was_refused
+{
+	my ($run) = @_;
+	my $seen = $run->{seen} // {};
+	my $error = (($seen->{error} // {})->{errors} // [])->[0] // $seen->{error} // {};
+
+	return ($error->{category} // '') eq 'circuit_open' && $error->{state} eq $run->{state} && @{ $run->{log} } == @{ $seen->{log} };
+}
+
+sub refuse_call
+{
+	my ($run) = @_;
+
+	count_failures($run, undef, 0, 99);
+	return fail($run, undef, category => 'circuit_open');
 }
 
 sub play_router
@@ -295,10 +365,10 @@ sub play_stepped
 {
 	my ($run, $part) = @_;
 	my $n = $run->{data}{n};
-	my $cursor;
+	my $cursor = $run->{cursor};
 
 	script_entry($run);
-	for (my $at = 0;; $at++)
+	for (my $at = $cursor // 0;; $at++)
 	{
 		my $acts = $run->{script}{ $run->{state} }{$n};
 		my $act = ref $acts eq 'ARRAY' ? $acts->[$at] // {} : {};
@@ -311,8 +381,33 @@ sub play_stepped
 		note($run, undef, $result{attempt}, $cursor);
 		store_output($run, $act->{out});
 		push @{ $run->{log} }, "step_cursor $run->{state}";
-		$cursor = $at + 1;
+		$run->{cursor} = $cursor = $at + 1;
 	}
+}
+
+# Its client says what is to be said; one that keeps silent lets its lease
+# expire.
+sub play_external
+{
+	my ($run, $part) = @_;
+	my $act = script_entry($run);
+	my $n = $run->{data}{n};
+	my $limit = limit($run, $part);
+	my %result = attempts_of($act, $limit);
+	my $output = { n => $n + 1, %{ $act->{out} // {} } };
+
+	count_failures($run, undef, $result{failures});
+	if ($result{error})
+	{
+		my $silent = $result{error}{attempts} <= ($act->{slow} // 0);
+
+		$result{error}{message} = qr/lease/ if $silent;
+		return fail($run, 1, %{ $result{error} });
+	}
+	note($run, undef, $result{attempt}, 'client');
+	store_output($run, $output);
+	complete_state($run, $part, $output);
+	return $act->{to} // $part->{next};
 }
 
 # What fails, fails at every ask until the attempt is over: an ask cannot know

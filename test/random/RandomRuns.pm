@@ -7,13 +7,15 @@ use warnings FATAL => 'all';
 use Exporter 'import';
 use JSON::PP;
 use PostgreSQL::Test::Utils;
-use RandomFlow qw(family describe);
-use RandomModel qw(play_run);
+use RandomFlow qw(family describe random_resumption);
+use RandomModel qw(play_run resume_run);
 use RandomSaga qw(saga_differs do_not_add_up);
+use RandomTrouble;
 
-our @EXPORT_OK = qw(install start_runs ended stuck compare differences describe_case shrink left_over stories half_done);
+our @EXPORT_OK = qw(install start_runs resume_some ended stuck compare describe_case shrink orphans stories is_half_done first_error);
 
 my $json = JSON::PP->new->canonical->allow_nonref;
+my $trials = 0;
 
 sub quote
 {
@@ -48,47 +50,129 @@ sub install
 	return;
 }
 
+# The output of statements that may be said again: the server may be killed
+# meanwhile.
+sub insist
+{
+	my ($node, $sql, @params) = @_;
+	my $until = time + 300;
+
+	while (time < $until)
+	{
+		local $SIG{PIPE} = 'IGNORE';
+		my ($status, $output, $error) = eval { $node->psql('postgres', $sql, extra_params => \@params) };
+
+		return $output if defined $status && $status == 0;
+		die $error if defined $status && $status != 2;
+		RandomTrouble::wait_until_up($node);
+	}
+	die "for minutes in vain: $sql";
+}
+
 # Define the workflows and submit the runs; each of them gets its id.  With
-# "cancelling", after each one some run is cancelled.
+# "cancelling", after each one some run is cancelled.  Returns an id that is
+# less than those of all of them.
 sub start_runs
 {
-	my ($node, $flows, $names, $runs, $cancelling) = @_;
+	my ($node, $portion, $flows, $names, $runs, $cancelling) = @_;
 	my $cancel = $cancelling ? "SELECT wf.cancel_one() \\g /dev/null\n" : '';
-	my $beyond = $node->safe_psql('postgres', 'SELECT coalesce(max(run_id), 0) FROM cano.runs');
+	my $beyond = insist($node, 'SELECT coalesce(max(id), 0) FROM cano._run');
 	my $define = join '', map { 'SELECT cano.define(' . quote($_) . ', ' . quote(document($flows->{$_})) . ") \\g /dev/null\n" } @$names;
-	my $submit = join '', map {
-		sprintf "SELECT wf.start(%s, %s, %s, %s, %s);\n", quote($_->{flow}), quote($_->{input}), $_->{priority},
-		  $_->{max_attempts} // 'NULL', quote($_->{late} ? [] : $_->{signals})
-	} @$runs;
+	my $submit = '';
+	my $late = '';
 
-	$submit =~ s/\n/\n$cancel/g;
+	foreach my $at (0 .. $#$runs)
+	{
+		my $run = $runs->[$at];
+		my $send = @{ $run->{signals} } ? "SELECT wf.send($portion, $at, " . quote($run->{signals}) . ") \\g /dev/null\n" : '';
 
-	$node->safe_psql('postgres', $define);
-	my @ids = split /\n/, $node->safe_psql('postgres', $submit, extra_params => [ '-U', 'worker' ]);
+		# All signals are there when the run begins, or come late.
+		$submit .= 'BEGIN;' if $send;
+		$submit .= sprintf "SELECT wf.start(%d, %d, %s, %s, %s, %s, %s, %s) \\g /dev/null\n", $portion, $at,
+		  quote($run->{flow}), quote($run->{input}), $run->{priority}, $run->{max_attempts} // 'NULL',
+		  map { $_ ? 'true' : 'false' } @{$run}{qw(keyed delayed)};
+		$submit .= $send if !$run->{late};
+		$submit .= "COMMIT;\n" if $send;
+		$submit .= $cancel;
+		$late .= $send if $run->{late};
+	}
+	insist($node, $define);
+	insist($node, $submit . $late, '-U', 'worker');
+
+	my @ids = split /\n/, insist($node, "SELECT run FROM wf.started WHERE portion = $portion ORDER BY at");
 
 	$runs->[$_]{id} = $ids[$_] foreach 0 .. $#$runs;
-	my $late = join '', map { "SELECT wf.send($_->{id}, " . quote($_->{signals}) . ") \\g /dev/null\n" } grep { $_->{late} } @$runs;
-	$node->safe_psql('postgres', $late, extra_params => [ '-U', 'worker' ]) if $late;
 	return $beyond;
 }
 
-# Have all of them ended, within so many seconds?
+# Some of the runs that have ended as they should go on.  Returns how many.
+sub resume_some
+{
+	my ($node, $flows, $runs, $stories) = @_;
+	my $resume = '';
+	my $count = 0;
+
+	foreach my $run (@$runs)
+	{
+		my $story = $stories->{ $run->{id} };
+		my $was = replay($flows, $run, $story);
+
+		next if is_half_done($flows, $run, $story) || differences($was, $story);
+		my $resumption = random_resumption($flows, $run, $was) // next;
+
+		$run->{resumed} = [ { %$resumption, seen => $story } ];
+		$resume .= resumption($run);
+		$count++;
+	}
+	insist($node, $resume, '-U', 'worker');
+	return $count;
+}
+
+# A statement that lets a run go on.
+sub resumption
+{
+	my ($run) = @_;
+	my $resumption = $run->{resumed}[0];
+
+	return sprintf "SELECT wf.resume(%d, %s, %s, %s, %s) \\g /dev/null\n", $run->{id},
+	  map({ quote($resumption->{$_}) } qw(state patch)), $resumption->{force} ? 'true' : 'false',
+	  quote($resumption->{signals} // []);
+}
+
+# Have all of them ended?  False when nobody else has for so many seconds.
 sub ended
 {
 	my ($node, $beyond, $seconds) = @_;
-	local $PostgreSQL::Test::Utils::timeout_default = $seconds // 60;
+	my $before = '';
+	my $since = time;
+	my $flush = "SELECT pg_logical_emit_message(true, 'wf', '') \\g /dev/null\n";
 
-	return $node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM cano.runs WHERE run_id > $beyond AND ended_at IS NULL)");
+	while (1)
+	{
+		my $remaining = insist($node, "CALL wf.attend($beyond, NULL)");
+
+		# What was committed without waiting for the disk is there after the
+		# next that waits.
+		last if $remaining eq '0' && insist($node, "${flush}CALL wf.attend($beyond, NULL)") eq '0';
+		($before, $since) = ($remaining, time) if $remaining ne $before;
+		return 0 if time > $since + ($seconds // 90);
+	}
+	return 1;
 }
 
-# What is left in the queue; there is a moment between the end of a run and
-# that of those whom it leaves behind.
-sub left_over
+# What is left where nothing should be; there is a moment between the end of a
+# run and that of those whom it leaves behind.
+sub orphans
 {
 	my ($node) = @_;
-	my $left = 'SELECT (SELECT count(*) FROM cano._job) + (SELECT count(*) FROM cano._timer)';
+	my $until = time + 60;
+	my $found;
 
-	return $node->poll_query_until('postgres', $left, '0') ? '' : $node->safe_psql('postgres', $left);
+	do
+	{
+		$found = insist($node, 'SELECT * FROM wf.orphans()');
+	} while ($found ne '' && time < $until);
+	return $found;
 }
 
 # Where those are that have not ended.
@@ -96,7 +180,7 @@ sub stuck
 {
 	my ($node, $beyond) = @_;
 
-	return $node->safe_psql('postgres', <<SQL);
+	return insist($node, <<SQL);
 SELECT to_jsonb(r) - 'input' - 'data' || jsonb_build_object(
 	'jobs', (SELECT jsonb_agg(to_jsonb(j) - 'data') FROM cano._job j WHERE j.run = r.run_id),
 	'timers', (SELECT jsonb_agg(to_jsonb(t) - 'data') FROM cano._timer t WHERE t.run = r.run_id),
@@ -113,7 +197,7 @@ SQL
 sub stories
 {
 	my ($node, $beyond) = @_;
-	my $lines = $node->safe_psql('postgres', "SELECT wf.stories($beyond)");
+	my $lines = insist($node, "SELECT wf.stories($beyond)");
 	my %all;
 
 	utf8::decode($lines);
@@ -161,6 +245,7 @@ sub differences
 		log => [ "@{ $want->{log} }", "@{ $got->{log} }" ],
 		category => [ $error->{category} // '', ($got->{error} // {})->{category} // '' ],
 		rollback => [ $want->{rollback} // 'none', $got->{rollback} ],
+		around => [ map { text_of($_) } expected_around($want), $got->{around} // {} ],
 		cleared => [ $want->{status} eq 'completed' || $want->{rollback} eq 'clean' ? 1 : 0, $got->{cleared} ? 1 : 0 ],
 		result => [ $want->{status} eq 'completed' ? 1 : 0, $got->{result} ? 1 : 0 ],
 		gaps => [ 0, $got->{gaps} ? 1 : 0 ],
@@ -183,6 +268,18 @@ sub differences
 		  if $got->{children}[$child];
 	}
 	return @found;
+}
+
+# What is called before the first state and after each end of a run.
+sub expected_around
+{
+	my ($want) = @_;
+	my $options = $want->{flow}{options} // {};
+
+	return {
+		$options->{on_end} ? (ended => $want->{ends}) : (),
+		$options->{resources} ? ('set up' => $want->{set_up}, 'torn down' => $want->{set_up}) : ()
+	};
 }
 
 sub attempts_differ
@@ -224,6 +321,21 @@ sub parts_differ
 	return @found, map { "$what: $_ is $is{$_}" } sort keys %is;
 }
 
+# What must have become of a run, by what was seen: so far, and each time that
+# it had ended and went on.
+sub replay
+{
+	my ($flows, $run, $story) = @_;
+	my @stories = (map({ $_->{seen} } @{ $run->{resumed} }), $story);
+	my $want = play_run($flows, $run->{flow}, $run->{input},
+		signals => $run->{signals},
+		max_attempts => $run->{max_attempts},
+		seen => shift @stories);
+
+	resume_run($want, $_, seen => shift @stories) foreach @{ $run->{resumed} };
+	return $want;
+}
+
 # The runs of a portion that differ: [run, difference ...] each.
 sub compare
 {
@@ -233,32 +345,52 @@ sub compare
 	foreach my $run (@$runs)
 	{
 		my $story = $stories->{ $run->{id} };
-		my $want = play_run($flows, $run->{flow}, $run->{input},
-			signals => $run->{signals},
-			max_attempts => $run->{max_attempts},
-			seen => $story);
-		my @differences = differences($want, $story);
+		my @differences = is_half_done($flows, $run, $story) ? half_done($flows, $run, $story)
+		  : differences(replay($flows, $run, $story), $story);
 
 		push @found, [ $run, @differences ] if @differences;
 	}
 	return @found;
 }
 
-# What is wrong with a run that was cancelled from outside.
+# Was it cancelled from outside, or was its time over?
+sub is_half_done
+{
+	my ($flows, $run, $story) = @_;
+
+	return ($story->{reason} // '') eq 'from outside' || $flows->{ $run->{flow} }{hasty} && first_error($story)->{category} eq 'workflow_timeout';
+}
+
+sub first_error
+{
+	my ($story) = @_;
+	my $error = $story->{error} // {};
+
+	$error = $error->{errors}[0] if $story->{rollback} eq 'partial';
+	return { category => '', message => '', %$error };
+}
+
+# What is wrong with such a run.
 sub half_done
 {
-	my ($flow, $got) = @_;
+	my ($flows, $run, $got) = @_;
+	my $flow = $flows->{ $run->{flow} };
+	my $ends = 1 + @{ $run->{resumed} };
 	my @found;
 	my %seen;
+	my $error = first_error($got);
+	my $hasty = $error->{category} eq 'workflow_timeout';
+	my $abandoned = $hasty && $flow->{options}{on_timeout} eq 'abandon';
+	my $around = $got->{around} // {};
 
-	push @found, "status $got->{status}" if $got->{status} ne 'cancelled';
-	my ($error) = $got->{rollback} eq 'partial' ? $got->{error}{errors}[0] : $got->{error};
-
-	push @found, "category $error->{category}" if $error->{category} ne 'cancelled';
-	push @found, "message $error->{message}" if $error->{message} ne 'from outside';
+	push @found, "status $got->{status}" if $got->{status} ne ($hasty ? 'failed' : 'cancelled');
+	push @found, "category $error->{category}" if !$hasty && $error->{category} ne 'cancelled';
+	push @found, "message $error->{message}" if !$hasty && $error->{message} ne 'from outside';
+	push @found, 'it ended so often: ' . ($around->{ended} // 0) if $flow->{options}{on_end} && ($around->{ended} // 0) != $ends;
+	push @found, 'it was set up, and not torn down, or the reverse' if ($around->{'set up'} // 0) != ($around->{'torn down'} // 0);
 	push @found, "rollback $got->{rollback}, with " . @{ $got->{stack} } . ' left'
-	  if $got->{rollback} ne (@{ $got->{stack} } ? 'partial' : @{ $got->{completions} } ? 'clean' : 'none');
-	push @found, do_not_add_up($got, \&text_of);
+	  if $got->{rollback} ne ($abandoned ? 'none' : @{ $got->{stack} } ? 'partial' : @{ $got->{completions} } ? 'clean' : 'none');
+	push @found, do_not_add_up($got, \&text_of) if !grep { $_->{force} } @{ $run->{resumed} };
 	push @found, 'the log has a gap' if $got->{gaps};
 	push @found, 'it has a result' if $got->{result};
 	push @found, 'it is a dead letter' if $got->{dead};
@@ -297,7 +429,8 @@ sub describe_case
 	  'script ' . $json->encode(\%script),
 	  'extra ' . text_of([ map { $_->{extra} } $run->{input}, $run->{input}{sub} ])
 	  . ', max_attempts ' . ($run->{max_attempts} // 'none')
-	  . ', signals ' . text_of($run->{signals});
+	  . ', signals ' . text_of($run->{signals}),
+	  map { 'resumed ' . $json->encode({ %$_, seen => 'not shown' }) } @{ $run->{resumed} };
 
 	utf8::encode($text);
 	return $text;
@@ -324,12 +457,11 @@ sub with_script
 	};
 }
 
-# Smaller cases than this one: less of the script, and states left out.
-sub smaller
+# Scripts that say less.
+sub shorter
 {
-	my ($flows, $run) = @_;
-	my $script = $run->{input}{script};
-	my @cases;
+	my ($script) = @_;
+	my @shorter;
 
 	foreach my $state (sort keys %$script)
 	{
@@ -338,8 +470,26 @@ sub smaller
 			my $less = copy($script);
 
 			delete $less->{$state}{$key};
-			push @cases, [ $flows, { %$run, input => with_script($run->{input}, $less) } ];
+			push @shorter, $less;
 		}
+	}
+	return @shorter;
+}
+
+# Smaller cases than this one: not resumed, less of a script, and states left
+# out.
+sub smaller
+{
+	my ($flows, $run) = @_;
+	my ($resumption) = @{ $run->{resumed} };
+	my @cases = map { [ $flows, { %$run, input => with_script($run->{input}, $_) } ] } shorter($run->{input}{script});
+
+	if ($resumption)
+	{
+		unshift @cases, [ $flows, { %$run, resumed => [] } ];
+		push @cases, map { [ $flows, { %$run, resumed => [ { %$resumption, patch => with_script($resumption->{patch}, $_) } ] } ] }
+		  shorter($resumption->{patch}{script});
+		return @cases;
 	}
 	foreach my $state (grep { ($flows->{ $run->{flow} }{states}{$_}{kind}) ne 'exit' } @{ $flows->{ $run->{flow} }{order} })
 	{
@@ -375,13 +525,13 @@ sub smaller
 sub try_case
 {
 	my ($node, $flows, $run) = @_;
-	my @same = map { +{%$run} } 1 .. 5;
+	my @same = map { +{ %$run, resumed => [] } } 1 .. 5;
 	my @found;
 
 	eval {
-		my $beyond = start_runs($node, $flows, [ family($flows, $run->{flow}) ], \@same);
+		my $beyond = start_runs($node, --$trials, $flows, [ family($flows, $run->{flow}) ], \@same);
 
-		if (ended($node, $beyond, 5))
+		if (ended($node, $beyond, 5) && (!@{ $run->{resumed} } || resume_same($node, $beyond, $run->{resumed}[0], @same)))
 		{
 			@found = compare($flows, \@same, stories($node, $beyond));
 		}
@@ -392,6 +542,17 @@ sub try_case
 		}
 	};
 	return @found ? @{ $found[0] } : ();
+}
+
+# They go on as that one did.
+sub resume_same
+{
+	my ($node, $beyond, $resumption, @same) = @_;
+	my $stories = stories($node, $beyond);
+
+	$_->{resumed} = [ { %$resumption, seen => $stories->{ $_->{id} } } ] foreach @same;
+	insist($node, join('', map { resumption($_) } @same), '-U', 'worker');
+	return ended($node, $beyond, 5);
 }
 
 # The smallest case found that still differs: [flows, run, differences ...].

@@ -9,7 +9,8 @@
 --	 "to": state, "delay": 5,		go there, later
 --	 "out": ...}					the output
 --
--- A split has one for each branch, a stepped state one for each step, a batch
+-- A client of an external state reports so many failures, or keeps silent
+-- ("slow").  A split has one for each branch, a stepped state one for each step, a batch
 -- {"load", "items", "finish"}, a poll a list "asks" over all its visits.  What
 -- is not said is done without ado.  Every call leaves a row in the ledger,
 -- that of a compensation one in "undone".
@@ -161,14 +162,45 @@ BEGIN
 	RETURN make_interval(secs => coalesce((wf.find(script, state, n, NULL) ->> 'delay')::float, 0) / 1000);
 END $$;
 
--- A run with the signals that it is to receive.
-CREATE FUNCTION wf.start(flow text, input jsonb, priority int, max_attempts int, signals jsonb) RETURNS bigint
-LANGUAGE plpgsql AS $$
-DECLARE
-	v_run bigint := cano.submit(flow, input, priority => priority, max_attempts => max_attempts);
+-- What limits and breaks: one breaker opens with every failure.
+DO $$
 BEGIN
-	PERFORM wf.send(v_run, signals);
-	RETURN v_run;
+	PERFORM cano.create_breaker('calm', failure_threshold => 1000000);
+	PERFORM cano.create_breaker('touchy', failure_threshold => 1, reset_timeout => '50 ms');
+	PERFORM cano.create_limiter('bucket', 500, '1 s', burst => 20);
+	PERFORM cano.create_limiter('window', 100, '200 ms', kind => 'window');
+END $$;
+
+-- The runs that were asked for.  A statement whose answer was lost in a crash
+-- is said again, and does nothing if it was done.
+CREATE TABLE wf.started (portion int, at int, run bigint UNIQUE, sent boolean NOT NULL DEFAULT false, resumed int NOT NULL DEFAULT 0, PRIMARY KEY (portion, at));
+CREATE TABLE wf.mercy (run bigint PRIMARY KEY);
+GRANT ALL ON wf.started, wf.mercy TO PUBLIC;
+
+-- "keyed": a second one with the same key is the same run, or refused.
+CREATE FUNCTION wf.start(portion int, at int, flow text, input jsonb, priority int, max_attempts int, keyed boolean, delayed boolean)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	v_key text := CASE WHEN keyed THEN format('%s/%s', portion, at) END;
+	v_run bigint;
+BEGIN
+	IF EXISTS (SELECT FROM wf.started s WHERE s.portion = $1 AND s.at = $2) THEN
+		RETURN;
+	END IF;
+	v_run := cano.submit(flow, input, key => v_key, priority => priority, max_attempts => max_attempts,
+		run_at => CASE WHEN delayed THEN clock_timestamp() + interval '30 ms' END);
+	INSERT INTO wf.started VALUES (portion, at, v_run);
+	IF keyed THEN
+		IF cano.submit(flow, input, key => v_key) <> v_run THEN
+			RAISE 'another run with the same key';
+		END IF;
+		BEGIN
+			PERFORM cano.submit(flow, input || '{"n": -1}', key => v_key);
+			RAISE 'another input with the same key';
+		EXCEPTION WHEN SQLSTATE 'CN409' THEN
+			NULL;
+		END;
+	END IF;
 END $$;
 CREATE FUNCTION wf.send(run bigint, signals jsonb) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -178,10 +210,79 @@ BEGIN
 		PERFORM cano.signal(run, v_signal ->> 0, v_signal -> 1);
 	END LOOP;
 END $$;
+CREATE FUNCTION wf.send(portion int, at int, signals jsonb) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	v_run bigint;
+BEGIN
+	UPDATE wf.started s SET sent = true WHERE s.portion = $1 AND s.at = $2 AND NOT s.sent RETURNING s.run INTO v_run;
+	IF FOUND THEN
+		PERFORM wf.send(v_run, signals);
+	END IF;
+END $$;
+
+-- Go on with a run that has ended; whoever asks again is refused.
+CREATE FUNCTION wf.resume(run bigint, state text, patch jsonb, force boolean, signals jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE wf.started s SET resumed = 1 WHERE s.run = $1 AND s.resumed = 0;
+	IF NOT FOUND THEN
+		RETURN;
+	ELSIF patch IS NULL THEN
+		INSERT INTO wf.mercy VALUES (run);
+		IF NOT cano.compensate(run) OR cano.compensate(run) THEN
+			RAISE 'run % is rolled back twice, or not at all', run;
+		END IF;
+	ELSIF NOT cano.resume(run, state, patch, force => force) OR cano.resume(run, state, patch, force => force) THEN
+		RAISE 'run % is resumed twice, or not at all', run;
+	END IF;
+	PERFORM wf.send(run, signals);
+END $$;
 
 CREATE FUNCTION wf.cancel_one() RETURNS boolean LANGUAGE sql AS $$
 	SELECT cano.cancel((SELECT r.run_id FROM cano.runs r WHERE r.ended_at IS NULL AND r.parent_run_id IS NULL ORDER BY random() LIMIT 1),
 		'from outside') $$;
+
+-- Clients' work: it is there if their answer counts.
+CREATE FUNCTION wf.serve() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	v record;
+	v_n int;
+	v_act jsonb;
+BEGIN
+	FOR v IN SELECT t.* FROM unnest(ARRAY['q1', 'q''2']) AS q (queue), cano.take(q.queue, 100) AS t LOOP
+		v_n := v.data ->> 'n';
+		v_act := wf.find(v.data -> 'script', v.state, v_n, NULL);
+		IF v.attempt <= (v_act ->> 'slow')::int THEN
+			PERFORM cano.extend(v.token, '1 ms');
+		ELSIF v.attempt <= (v_act ->> 'fail')::int THEN
+			PERFORM cano.fail(v.token, 'no ' || v.attempt, retry => v_act ->> 'code' <> 'CN900');
+		ELSIF cano.complete(v.token, jsonb_build_object('n', v_n + 1) || coalesce(v_act -> 'out', '{}'), next => v_act ->> 'to') THEN
+			INSERT INTO wf.ledger VALUES (v.run_id, v.state, NULL, v.attempt, v_n, '"client"');
+		END IF;
+	END LOOP;
+END $$;
+
+-- Be a client until all runs beyond that id have ended, but not for long.
+CREATE PROCEDURE wf.attend(beyond bigint, INOUT remaining bigint) LANGUAGE plpgsql AS $$
+DECLARE
+	v_until timestamptz := clock_timestamp() + interval '1 s';
+BEGIN
+	LOOP
+		PERFORM wf.serve();
+		COMMIT;
+		remaining := (SELECT count(*) FROM cano._run r WHERE r.id > beyond AND r.status = 'active');
+		COMMIT;
+		EXIT WHEN remaining = 0 OR clock_timestamp() > v_until;
+		PERFORM pg_sleep(0.01);	-- lasts: until somebody has come there
+	END LOOP;
+END $$;
+
+-- What is called around a run: before its first state, and after its ends.
+CREATE TABLE wf.around (run bigint, what text);
+CREATE INDEX ON wf.around (run);
+GRANT ALL ON wf.around TO PUBLIC;
+CREATE FUNCTION wf.set_up(run_id bigint) RETURNS int LANGUAGE sql AS $$ INSERT INTO wf.around VALUES (run_id, 'set up') RETURNING 1 $$;
+CREATE FUNCTION wf.tear_down(run_id bigint) RETURNS void LANGUAGE sql AS $$ INSERT INTO wf.around VALUES (run_id, 'torn down') $$;
+CREATE FUNCTION wf.farewell(run_id bigint) RETURNS void LANGUAGE sql AS $$ INSERT INTO wf.around VALUES (run_id, 'ended') $$;
 
 -- Compensations do what is under "undo", by the number in the output of what
 -- they undo; "any" where there is none.
@@ -190,13 +291,15 @@ DECLARE
 	v_act jsonb := coalesce(script #> ARRAY[state, 'undo', coalesce(output ->> 'n', 'any')], '{}');
 BEGIN
 	INSERT INTO wf.undone (run, state, attempt, n, output) VALUES (run_id, state, attempt, n, output);
-	PERFORM wf.obey(v_act, attempt);
+	IF NOT EXISTS (SELECT FROM wf.mercy m WHERE m.run = $3) THEN
+		PERFORM wf.obey(v_act, attempt);
+	END IF;
 END $$;
 
 -- What became of every run beyond that id, a line each.
 CREATE FUNCTION wf.stories(beyond bigint) RETURNS SETOF jsonb LANGUAGE sql AS $$
 	SELECT jsonb_build_object('run', r.run_id, 'parent', r.parent_run_id, 'workflow', r.workflow,
-		'status', r.status, 'state', r.state, 'error', r.error - 'context', 'data', r.data, 'result', r.result IS NOT NULL,
+		'status', r.status, 'state', r.state, 'error', r.error - 'context', 'data', r.data - 'script' - 'sub', 'result', r.result IS NOT NULL,
 		'rollback', r.rollback, 'cleared', r.cleared, 'reason', r.cancel_reason,
 		'dead', EXISTS (SELECT FROM cano.dead_letters d WHERE d.run_id = r.run_id),
 		'log', (SELECT jsonb_agg(c.kind || ' ' || c.state ORDER BY c.sequence) FROM cano.checkpoints c WHERE c.run_id = r.run_id),
@@ -204,9 +307,38 @@ CREATE FUNCTION wf.stories(beyond bigint) RETURNS SETOF jsonb LANGUAGE sql AS $$
 		'ledger', (SELECT jsonb_agg(jsonb_build_array(l.state, l.branch, l.attempt, l.n, l.note)) FROM wf.ledger l WHERE l.run = r.run_id),
 		'undone', (SELECT jsonb_agg(jsonb_build_array(u.state, u.attempt, u.n, u.output) ORDER BY u.at) FROM wf.undone u WHERE u.run = r.run_id),
 		'stack', (SELECT jsonb_agg(jsonb_build_array(c.state, c.output) ORDER BY c.sequence) FROM cano.compensations c WHERE c.run_id = r.run_id),
-		'completions', (SELECT jsonb_agg(jsonb_build_array(c.state, c.output) ORDER BY c.sequence) FROM cano.checkpoints c
-			WHERE c.run_id = r.run_id AND c.kind = 'compensation_completion'),
+		'completions', (SELECT jsonb_agg(jsonb_build_array(c.state, c.output) ORDER BY c.sequence) FROM cano._checkpoint c
+			WHERE c.run = r.run_id AND c.kind = 'c' AND c.mark IS DISTINCT FROM 's'),
+		'around', (SELECT jsonb_object_agg(a.what, a.n) FROM (SELECT w.what, count(*) AS n FROM wf.around w WHERE w.run = r.run_id GROUP BY 1) AS a),
 		'attempts', (SELECT jsonb_agg(jsonb_build_array(CASE WHEN a.task ~ '^wf\.undo' THEN 'undo ' ELSE '' END || a.state, a.branch)) FROM cano.attempts a WHERE a.run_id = r.run_id),
 		'branches', (SELECT jsonb_agg(jsonb_build_array(b.state, b.branch, b.status)) FROM cano.branches b WHERE b.run_id = r.run_id),
 		'items', (SELECT jsonb_agg(jsonb_build_array(i.state, i.item, i.status)) FROM cano.items i WHERE i.run_id = r.run_id))
 	FROM cano.runs r WHERE r.run_id > beyond ORDER BY r.run_id $$;
+
+-- Rows of private tables that should not be there: of work that is under way,
+-- when there is none; of runs and splits that do not exist.
+CREATE FUNCTION wf.orphans() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	v_table text;
+	v_count bigint;
+BEGIN
+	FOREACH v_table IN ARRAY ARRAY['_job', '_timer', '_work', '_drain', '_stop', '_key', '_inside', '_resource', '_crash'] LOOP
+		EXECUTE format('SELECT count(*) FROM cano.%I', v_table) INTO v_count;
+		RETURN QUERY SELECT format('%s rows of %s', v_count, v_table) WHERE v_count > 0;
+	END LOOP;
+	FOR v_table IN SELECT a.attrelid::regclass FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+		WHERE c.relnamespace = 'cano'::regnamespace AND c.relkind = 'r' AND a.attname = 'run' LOOP
+		EXECUTE format('SELECT count(*) FROM %s t WHERE NOT EXISTS (SELECT FROM cano._run r WHERE r.id = t.run)', v_table) INTO v_count;
+		RETURN QUERY SELECT format('%s rows of %s of no run', v_count, v_table) WHERE v_count > 0;
+	END LOOP;
+	RETURN QUERY SELECT format('%s of run %s', v.what, v.run) FROM (
+		SELECT 'a branch of no split', b.fan FROM cano._branch b WHERE NOT EXISTS (SELECT FROM cano._fan f WHERE f.id = b.fan)
+		UNION ALL SELECT 'an open split', f.run FROM cano._fan f WHERE f.closed IS NULL
+		UNION ALL SELECT 'a child', r.id FROM cano._run r WHERE NOT EXISTS (SELECT FROM cano._run p WHERE p.id = r.parent) AND r.parent IS NOT NULL
+		UNION ALL SELECT 'nobody started it', r.id FROM cano._run r WHERE r.parent IS NULL AND NOT EXISTS (SELECT FROM wf.started s WHERE s.run = r.id)
+		UNION ALL SELECT 'lost', s.run FROM wf.started s WHERE NOT EXISTS (SELECT FROM cano._run r WHERE r.id = s.run)
+		UNION ALL SELECT 'effects of no run', l.run FROM wf.ledger l WHERE NOT EXISTS (SELECT FROM cano._run r WHERE r.id = l.run)
+		UNION ALL SELECT 'an answer', s.run FROM cano._signal s WHERE s.name = ''
+		UNION ALL SELECT 'under way', a.run_id FROM cano.activity a) AS v (what, run)
+	LIMIT 20;
+END $$;
