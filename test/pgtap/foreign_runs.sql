@@ -1,7 +1,7 @@
 -- Whoever asks for somebody else's run is told what he would be told of one
 -- that does not exist, whatever he calls, and changes nothing.
 \ir lib/start.psql
-SELECT plan(9);
+SELECT plan(12);
 
 CREATE SCHEMA t_foreign;
 CREATE ROLE t_foreign_alice LOGIN;
@@ -13,21 +13,28 @@ GRANT USAGE, CREATE ON SCHEMA t_foreign TO t_foreign_alice, t_foreign_bob;
 SET SESSION AUTHORIZATION t_foreign_alice;
 CREATE FUNCTION t_foreign.rest() RETURNS void LANGUAGE sql AS '';
 CREATE FUNCTION t_foreign.undo() RETURNS void LANGUAGE plpgsql AS 'BEGIN RAISE ''cannot undo''; END';
+CREATE FUNCTION t_foreign.items() RETURNS SETOF integer LANGUAGE sql AS 'VALUES (1), (2)';
+CREATE FUNCTION t_foreign.item(item integer) RETURNS integer LANGUAGE sql AS 'SELECT item';
+CREATE FUNCTION t_foreign.sees(event jsonb) RETURNS void LANGUAGE sql AS '';
 CREATE FUNCTION t_foreign.raise() RETURNS void LANGUAGE plpgsql AS 'BEGIN RAISE ''secret''; END';
 SELECT cano.define('t_foreign.waits', cano.receive('a', 'go', next => 'end'), cano.exit('end')),
 	cano.define('t_foreign.done', cano.task('a', 't_foreign.rest', next => 'end'), cano.exit('end')),
 	cano.define('t_foreign.failed', cano.task('a', 't_foreign.raise', next => 'end', retry => cano.none()), cano.exit('end')),
 	cano.define('t_foreign.partial', cano.task('a', 't_foreign.rest', compensate => 't_foreign.undo', compensate_retry => cano.none(), next => 'b'),
 		cano.task('b', 't_foreign.raise', next => 'end', retry => cano.none()), cano.exit('end')),
-	cano.define('t_foreign.external', cano.external('a', 't_foreign.queue', next => 'end'), cano.exit('end')) \g /dev/null
+	cano.define('t_foreign.external', cano.external('a', 't_foreign.queue', next => 'end'), cano.exit('end')),
+	cano.define('t_foreign.parts', cano.split('a', '{t_foreign.rest,t_foreign.rest}'::text[], next => 'b'),
+		cano.batch('b', load => 't_foreign.items', process => 't_foreign.item', next => 'end'), cano.exit('end'), cano.options(log => 'all')),
+	cano.observe('t_foreign', 't_foreign.sees', workflow => 't_foreign.done') \g /dev/null
 CREATE TABLE t_foreign.run AS SELECT w AS workflow, cano.submit('t_foreign.' || w, '{"word": "secret"}', key => 'secret') AS id
-FROM unnest('{waits,done,failed,partial,external}'::text[]) AS w;
+FROM unnest('{waits,done,failed,partial,external,parts}'::text[]) AS w;
+SELECT cano.signal(id, 'later', '"secret"') AS x FROM t_foreign.run WHERE workflow = 'waits' \gset
 CALL cano.work();
 SELECT token FROM cano.take('t_foreign.queue') \gset
 INSERT INTO t_foreign.run VALUES ('queued', cano.submit('t_foreign.done'));
 CREATE VIEW t_foreign.picture AS SELECT md5(string_agg(to_jsonb(r)::text, ' ' ORDER BY run_id)) AS picture FROM cano.runs AS r;
 SELECT is((SELECT string_agg(r.workflow || ' ' || s.status, ', ' ORDER BY r.workflow) FROM t_foreign.run AS r, cano.status(r.id) AS s),
-	'done completed, external waiting, failed failed, partial failed, queued queued, waits waiting', 'there are runs of every condition');
+	'done completed, external waiting, failed failed, partial failed, parts completed, queued queued, waits waiting', 'there are runs of every condition');
 SELECT * FROM t_foreign.picture \gset
 SELECT count(*) AS events FROM cano.events \gset
 RESET SESSION AUTHORIZATION;
@@ -70,6 +77,39 @@ SELECT is((SELECT string_agg(t_foreign.said(c, :'token'), ' ') FROM unnest(ARRAY
 	'a token of somebody else''s work is no token');
 SELECT is(t_foreign.said('take(''t_foreign.queue'', 10)', '-'), 'nothing', 'and his work cannot be taken');
 
+-- A condition that tells what it is given, in every view of what belongs to
+-- somebody, on every column.
+CREATE SEQUENCE t_foreign.told;
+CREATE FUNCTION t_foreign.tells(anyelement) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$
+BEGIN
+	PERFORM nextval('t_foreign.told');
+	RETURN true;
+END $$;
+CREATE FUNCTION t_foreign.told_by() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	v_column record;
+	v_before bigint;
+BEGIN
+	FOR v_column IN
+		SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
+		WHERE c.relnamespace = 'cano'::regnamespace AND c.relkind = 'v'
+			AND c.relname <> ALL ('{activity,workers,workflows,states,breakers,limiters}')
+		ORDER BY 1, a.attnum
+	LOOP
+		v_before := nextval('t_foreign.told');
+		EXECUTE format('SELECT count(*) FROM cano.%I AS v WHERE t_foreign.tells(v.%I)', v_column.relname, v_column.attname);
+		EXECUTE format('SELECT count(*) FROM cano.%I AS v WHERE t_foreign.tells(v)', v_column.relname);
+		IF nextval('t_foreign.told') > v_before + 1 THEN
+			RETURN NEXT v_column.relname;
+		END IF;
+	END LOOP;
+END $$;
+GRANT ALL ON SEQUENCE t_foreign.told TO t_foreign_alice;
+SELECT is_empty('SELECT * FROM t_foreign.told_by()', 'a condition on a view is never given a hidden row');
+SELECT is_empty($$SELECT c.oid::regclass FROM pg_class AS c WHERE c.relnamespace = 'cano'::regnamespace AND c.relkind = 'v'
+	AND NOT coalesce('security_barrier=true' = ANY (c.reloptions) OR 'security_barrier' = ANY (c.reloptions), false)$$,
+	'because every view is a barrier');
+
 -- The same from within a task.
 CREATE FUNCTION t_foreign.try() RETURNS text LANGUAGE sql AS $$SELECT coalesce(t_foreign.differences(), 'none')$$;
 SELECT cano.define('t_foreign.try', cano.task('a', 't_foreign.try', next => 'end', retry => cano.none()), cano.exit('end')) AS v \gset
@@ -81,6 +121,9 @@ RESET SESSION AUTHORIZATION;
 SET SESSION AUTHORIZATION t_foreign_alice;
 SELECT is((SELECT * FROM t_foreign.picture), :'picture', 'her runs are as they were');
 SELECT is((SELECT count(*) FROM cano.events), :events::bigint, 'and nothing happened to them');
+SELECT is((SELECT string_agg(DISTINCT v, ' ') FROM t_foreign.told_by() AS v),
+	'_parts _runs attempts branches checkpoints compensations dead_letters events items observers queue_stats runs signals',
+	'to her each of these views has something to tell');
 RESET SESSION AUTHORIZATION;
 
 SELECT * FROM finish();

@@ -33,14 +33,15 @@ SQL
 
 sub with_default
 {
-	my ($setting, $check) = @_;
+	my ($setting, $check, $whose) = @_;
 
+	$whose //= 'ROLE worker';
 	count_workers($node, 0) or die 'a worker stays';
 	my ($name) = $setting =~ /^([\w.]+)/;
-	$node->safe_psql('postgres', "ALTER ROLE worker SET $setting");
+	$node->safe_psql('postgres', "ALTER $whose SET $setting");
 	$check->($setting);
 	count_workers($node, 0) or die 'a worker stays';
-	$node->safe_psql('postgres', "ALTER ROLE worker RESET $name");
+	$node->safe_psql('postgres', "ALTER $whose RESET $name");
 	return;
 }
 
@@ -76,7 +77,7 @@ sub task_has
 	};
 }
 
-with_default($_, \&runs_well) foreach (
+my @defaults = (
 	'default_transaction_read_only = on',
 	"default_transaction_isolation = 'serializable'",
 	'default_transaction_deferrable = on',
@@ -92,6 +93,16 @@ with_default($_, \&runs_well) foreach (
 	'idle_in_transaction_session_timeout = 1',
 	"idle_session_timeout = 1",
 	'synchronous_commit = off');
+push @defaults, 'transaction_timeout = 50'
+  if $node->safe_psql('postgres', q{SELECT count(*) FROM pg_settings WHERE name = 'transaction_timeout'});
+with_default($_, \&runs_well) foreach @defaults;
+{
+	# Of the database; what is given on the command line counts more.
+	local $ENV{PGOPTIONS} = join ' ', map { "-c $_" }
+	  'search_path=public', 'default_transaction_read_only=off', 'lock_timeout=0', 'statement_timeout=0', 'session_replication_role=origin',
+	  'idle_session_timeout=0', 'idle_in_transaction_session_timeout=0';
+	with_default($_, \&runs_well, 'DATABASE postgres') foreach @defaults;
+}
 
 with_default('role = team', task_has('user', 'worker'));
 with_default("search_path = public, pg_catalog",

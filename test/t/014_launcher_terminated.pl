@@ -42,5 +42,22 @@ is( $node->safe_psql('postgres',
 	'and does not begin anew');
 is_story($node, submit($node, q{'three'}), 'a run after all');
 
+# A cancelled launcher has nothing to cancel; one that is killed takes the
+# server with it, and no job is blamed.
+my $before = $node->safe_psql('postgres', $launcher);
+$node->safe_psql('postgres', "SELECT pg_cancel_backend($before)") foreach 1 .. 5;
+is_story($node, submit($node, q{'three'}), 'a run after the launcher was cancelled');
+is($node->safe_psql('postgres', $launcher), $before, 'which is still there');
+close_gate($node);
+$run = submit($node, q{'gated'});
+wait_at_gate($node);
+my $log = -s $node->logfile;
+kill 'KILL', $before;
+$node->wait_for_log(qr/PID $before\) was terminated by signal 9.*ready to accept connections/s, $log);
+open_gate($node);
+is_story($node, $run, 'a run that was at work when the launcher was killed');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM cano._crash'), '0', 'nobody is blamed');
+is_story($node, submit($node, q{'three'}), 'and a run after that');
+
 $node->stop;
 done_testing();
