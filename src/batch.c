@@ -49,6 +49,15 @@
 /* How long to leave the tables alone after an error of the engine's own. */
 #define TROUBLE_MS		1000
 
+/* A look at all timers that took longer than this is not taken each time ... */
+#define LONG_LOOK_MS	1
+
+/* ... but takes this share of the time. */
+#define LONG_LOOK_SHARE	50
+
+/* Other looks go back so far: who sets a timer may commit late. */
+#define LOOK_BACK_MS	200
+
 typedef struct CanoBatch
 {
 	Oid			owner;
@@ -66,6 +75,7 @@ static void check_rights(void);
 static void claim(CanoBatch *batch, CanoBatchResult *result);
 static bool published(CanoBatch *batch, CanoPlace first);
 static bool publish(CanoBatch *batch, TimestampTz now);
+static double long_look_in(void);
 static void claim_family(CanoBatch *batch, TimestampTz now, int limit,
 						 CanoBatchResult *result);
 static void claim_any(CanoBatch *batch, TimestampTz now, int limit,
@@ -92,6 +102,15 @@ static bool publishes_next = false;
 
 /* What has become due since then is not in the queue. */
 static TimestampTz published_until = DT_NOBEGIN;
+
+/*
+ * Timers that are over stand before those that are due, as dead rows, as long
+ * as somebody holds an older snapshot.
+ */
+static bool looked_at_all = false;	/* the last time */
+static double look_ms = 0;		/* the last time that it was all */
+static instr_time look_began;	/* that, too */
+static TimestampTz looked_until = DT_NOBEGIN;
 
 void
 cano_batch_run(int64 run, int max_steps, CanoBatchResult *result)
@@ -260,8 +279,33 @@ published(CanoBatch *batch, CanoPlace first)
 static bool
 publish(CanoBatch *batch, TimestampTz now)
 {
+	TimestampTz until = now;
+	TimestampTz from = DT_NOBEGIN;
+	CanoPlace	first;
+
+	looked_at_all = long_look_in() <= 0;
+	if (looked_at_all)
+		INSTR_TIME_SET_CURRENT(look_began);
+	else if (looked_until != DT_NOBEGIN)
+		from = TimestampTzPlusMilliseconds(looked_until, -LOOK_BACK_MS);
+	first = cano_store_promote(batch->owner, from, &until);
+	if (looked_at_all)
+		look_ms = cano_drive_elapsed_ms(look_began);
+	looked_until = until;
 	published_until = now;
-	return published(batch, cano_store_promote(batch->owner, now, NULL));
+	return published(batch, first);
+}
+
+/*
+ * In how many milliseconds all timers are to be looked at.  A session, which
+ * must say when nothing is due any more, does so each time.
+ */
+static double
+long_look_in(void)
+{
+	if (cano_txn_is_session() || look_ms <= LONG_LOOK_MS)
+		return 0;
+	return look_ms * LONG_LOOK_SHARE - cano_drive_elapsed_ms(look_began);
 }
 
 /*
@@ -277,7 +321,7 @@ claim_family(CanoBatch *batch, TimestampTz now, int limit,
 	(void) cano_lane_hint(batch->owner);
 	cano_store_family(batch->only_run, batch_context, &family);
 	cano_hook_left(&family.jobs);
-	due = cano_place_min(cano_store_promote(batch->owner, now, &family),
+	due = cano_place_min(cano_store_promote_family(batch->owner, now, &family),
 						 cano_store_deliver(&family));
 	if (published(batch, due))
 		return;
@@ -330,6 +374,9 @@ claim_any(CanoBatch *batch, TimestampTz now, int limit,
 			return;
 		result->idle = true;
 		result->next_due = cano_store_next_due(batch->owner, now, NULL);
+		if (!looked_at_all)
+			result->next_due = Min(result->next_due,
+								   now + (int64) (Max(long_look_in(), 0) * 1000));
 		return;
 	}
 
@@ -412,6 +459,7 @@ batch_failed(CanoBatch *batch, CanoBatchResult *result)
 	RESUME_INTERRUPTS();
 
 	claim_limit = 1;
+	looked_until = DT_NOBEGIN;
 	if (batch->committed)
 		return;
 	if (!alone)

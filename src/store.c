@@ -60,23 +60,28 @@ static CanoStatement family_of = {
 	1, {INT8OID}
 };
 
+#define PROMOTED_AT_ONCE	"256"
+
 #define PROMOTE(condition) \
 	"WITH due AS (" \
 	"	DELETE FROM cano._timer t" \
 	"	WHERE t.id = ANY (ARRAY(" \
 	"		SELECT s.id FROM cano._timer s" \
 	"		WHERE s.owner = $1 AND s.due_at <= $2" condition \
-	"		ORDER BY s.due_at LIMIT 256" \
+	"		ORDER BY s.due_at LIMIT " PROMOTED_AT_ONCE \
 	"		FOR UPDATE SKIP LOCKED))" \
-	"	RETURNING " CANO_JOB_COLUMNS ")" \
+	"	RETURNING " CANO_JOB_COLUMNS ", due_at)" \
 	", moved AS (" \
 	"	INSERT INTO cano._job (" CANO_JOB_COLUMNS ")" \
 	"	SELECT " CANO_JOB_COLUMNS " FROM due RETURNING priority, id)" \
-	" SELECT m.priority, m.id FROM moved m ORDER BY m.priority, m.id LIMIT 1"
+	" SELECT m.priority, m.id," \
+	"	(SELECT CASE count(*) WHEN " PROMOTED_AT_ONCE " THEN max(d.due_at) END" \
+	"	FROM due d)" \
+	" FROM moved m ORDER BY m.priority, m.id LIMIT 1"
 
 static CanoStatement promote = {
-	PROMOTE(""),
-	2, {OIDOID, TIMESTAMPTZOID}
+	PROMOTE(" AND s.due_at >= $3"),
+	3, {OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 };
 
 static CanoStatement promote_family = {
@@ -257,17 +262,31 @@ cano_store_family(int64 run, MemoryContext context, CanoFamily *family)
 }
 
 CanoPlace
-cano_store_promote(Oid owner, TimestampTz now, const CanoFamily *family)
+cano_store_promote(Oid owner, TimestampTz from, TimestampTz *until)
+{
+	Datum		values[] = {
+		ObjectIdGetDatum(owner),
+		TimestampTzGetDatum(*until),
+		TimestampTzGetDatum(from)
+	};
+	int			n = cano_statement_run(&promote, values, NULL, SPI_OK_SELECT);
+
+	if (n > 0)
+		*until = cano_column_time(0, 3, *until);
+	return cano_store_place(n);
+}
+
+CanoPlace
+cano_store_promote_family(Oid owner, TimestampTz now, const CanoFamily *family)
 {
 	Datum		values[] = {
 		ObjectIdGetDatum(owner),
 		TimestampTzGetDatum(now),
-		family ? PointerGetDatum(family->runs) : (Datum) 0,
-		family ? PointerGetDatum(family->jobs) : (Datum) 0
+		PointerGetDatum(family->runs),
+		PointerGetDatum(family->jobs)
 	};
 
-	return cano_store_place(cano_statement_run(family ? &promote_family :
-											   &promote, values, NULL,
+	return cano_store_place(cano_statement_run(&promote_family, values, NULL,
 											   SPI_OK_SELECT));
 }
 

@@ -253,11 +253,14 @@ extern void cano_store_family(int64 run, MemoryContext context,
 							  CanoFamily *family);
 
 /*
- * Move what has become due of a role's timers into the queue.  Returns the
- * first place of these, or CANO_NO_PLACE.  "family" is NULL, or those alone count.
+ * Move what has become due of a role's timers since "from" into the queue, or
+ * what has of one family.  Returns the first place of these, or CANO_NO_PLACE.
+ * Where too much was due for once, *until says how far that is done.
  */
-extern CanoPlace cano_store_promote(Oid owner, TimestampTz now,
-									const CanoFamily *family);
+extern CanoPlace cano_store_promote(Oid owner, TimestampTz from,
+									TimestampTz *until);
+extern CanoPlace cano_store_promote_family(Oid owner, TimestampTz now,
+										   const CanoFamily *family);
 
 /*
  * Claim up to "limit" of the role's jobs that nobody else holds, first come

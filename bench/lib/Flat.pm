@@ -66,16 +66,18 @@ sub median_cost
 	return { map { my $kind = $_; $kind => median(map { $_->{$kind} } @costs) } qw(wall CPU) };
 }
 
-# Costs of so many steps of W2, measured every now and then.
+# Costs of so many steps, by default of W2, measured every now and then.
 sub series
 {
-	my ($steps) = @_;
+	my ($steps, $workload) = @_;
 	my $runs = max(500, scaled($RUNS));
 	my @costs;
 
+	$workload //= 'W2';
+
 	for (my $done = 0; $done < $steps || @costs < 6; $done += 3 * $runs)
 	{
-		my $took = cano('W2', $runs);
+		my $took = cano($workload, $runs);
 
 		push @costs, step_cost(@$took{qw(steps seconds cpu)});
 	}
@@ -197,6 +199,7 @@ sub flat
 	compare("W1, after $queue jobs had waited", $short, $back);
 	compare(sprintf('%d finished runs', value(admin(), 'SELECT count(*) FROM cano._run')), $first, cost_now());
 
+	local $WORKLOADS{ticks} = { steps => 3, runs => $RUNS };
 	my $beside = scaled($STEPS_BESIDE_SNAPSHOT);
 	my $before = cost_now();
 	my $holder = connection();
@@ -204,6 +207,7 @@ sub flat
 	$holder->do('BEGIN ISOLATION LEVEL REPEATABLE READ');
 	$holder->do('SELECT 1');
 	first_and_last("$beside steps beside an open snapshot", $before, series($beside));
+	first_and_last("$beside timers of a millisecond beside it", undef, series($beside, 'ticks'));
 	$holder->disconnect;
 
 	$before = cost_now();

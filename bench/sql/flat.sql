@@ -6,6 +6,8 @@ SELECT cano.grant_usage('rival');
 SET ROLE bench;
 GRANT USAGE ON SCHEMA bench TO rival;
 
+SELECT cano.define('ticks', cano.timer('a', delay => '1 ms', next => 'b'), cano.timer('b', delay => '1 ms', next => 'c'),
+	cano.timer('c', delay => '1 ms', next => 'end'), cano.exit('end'));
 SELECT cano.define('later', cano.timer('a', delay => '1 hour', next => 'end'), cano.exit('end'));
 
 -- Tasks that last so many milliseconds, which is what is measured beside them:
