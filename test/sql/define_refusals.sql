@@ -103,6 +103,22 @@ SELECT shop_refusals.options(cano.options(log => 'error'));
 SELECT shop_refusals.options(cano.options(durability => 'none'));
 SELECT shop_refusals.options(cano.options(on_timeout => 'ignore'));
 
+
+-- The same by hand, which the constructors' types do not let through
+SELECT shop_refusals.state('{"kind": "task", "state": "a", "run": "shop_refusals.work", "next": "done", "fatal_on": "23505"}');
+SELECT shop_refusals.state('{"kind": "task", "state": "a", "run": "shop_refusals.work", "next": "done", "fatal_on": [23505]}');
+SELECT shop_refusals.state('{"kind": "task", "state": "a", "run": "shop_refusals.work", "next": "done", "retry": {"policy": 3}}');
+SELECT shop_refusals.state('{"kind": "task", "state": "a", "run": "shop_refusals.work", "next": "done", "retry": {"policy": "exponential", "retries": 1, "multiplier": 1e101}}');
+SELECT shop_refusals.state('{"kind": "split", "state": "a", "tasks": "shop_refusals.work", "next": "done"}');
+SELECT shop_refusals.state('{"kind": "split", "state": "a", "tasks": [{"run": "shop_refusals.work", "input": 5}], "next": "done"}');
+SELECT shop_refusals.state('{"kind": "timer", "state": "a", "until": 2030, "next": "done"}');
+SELECT shop_refusals.options('{"kind": "options", "log": 5}');
+SELECT shop_refusals.options('{"kind": "options", "resources": "r"}');
+SELECT shop_refusals.refusal('{"states": {"a": {"kind": "exit"}}, "options": 5}');
+SELECT shop_refusals.refusal('{"states": {"a": {"kind": "exit"}}, "options": null, "start": null}');
+SELECT shop_refusals.refusal('{"states": {"a": {"kind": "exit"}}, "options": {"kind": "exit"}}');
+SELECT shop_refusals.refusal(jsonb_build_object('states', jsonb_build_object('a', '{"kind": "exit"}'::jsonb), 'x', repeat('x', 68000000)));
+
 -- Functions of what is no state
 SELECT shop_refusals.options(cano.options(on_end => 'shop_refusals.nothing'));
 SELECT shop_refusals.options(cano.options(resources => ARRAY[cano.with_resource('r', setup => 'shop_refusals.nothing')]));
