@@ -245,6 +245,7 @@ case $BUILD in
 	coverage)
 		built="$built, counting lines"
 		flags=(COPT="--coverage -O0 -Wno-cpp" SHLIB_LINK=--coverage)
+		export CANO_COUNTS_LINES=1
 		;;
 	undefined)
 		built="$built and the sanitizer of undefined behaviour"

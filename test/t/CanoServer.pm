@@ -15,6 +15,20 @@ our @EXPORT = qw(new_server use_database submit wait_ended run_story
   define_slow submit_slow wait_slow end_slow
   attempt terminate_worker crash_by_worker use_strange_world);
 
+my @servers;
+
+# At the end of a test its servers are stopped at once, and their processes would
+# not say which lines they executed.
+END
+{
+	local $? = 0;
+
+	if ($ENV{CANO_COUNTS_LINES})
+	{
+		$_->stop('fast', fail_ok => 1) foreach @servers;
+	}
+}
+
 # Settings: lines of postgresql.conf, after ours.
 sub new_server
 {
@@ -31,6 +45,7 @@ log_min_messages = warning
 log_statement = none
 CONF
 	$node->start;
+	push @servers, $node;
 	$node->safe_psql('postgres', 'CREATE ROLE worker LOGIN');
 	return $node;
 }
