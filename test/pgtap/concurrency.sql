@@ -1,6 +1,6 @@
 -- options(concurrency): how many runs of a workflow are under way at once.
 \ir lib/start.psql
-SELECT plan(24);
+SELECT plan(25);
 
 CREATE SCHEMA t_concurrency;
 CREATE FUNCTION t_concurrency.bad() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'bad'; END $$;
@@ -77,6 +77,15 @@ CALL cano.work();
 SELECT is((SELECT string_agg(DISTINCT status, ' ' ORDER BY status) FROM cano.runs WHERE workflow = 't_concurrency.one'), 'completed failed',
 	'they all come to their end');
 SELECT is((SELECT count(*) FROM cano.runs WHERE workflow = 't_concurrency.one' AND status = 'failed'), 25::bigint, 'each as it should');
+
+-- Runs of several workflows make room in one transaction.
+SELECT cano.define('t_concurrency.' || name, cano.task('good', 't_concurrency.good', next => 'end'), cano.exit('end'), cano.options(concurrency => 1))
+FROM unnest(ARRAY['three', 'four', 'five']) AS name;
+SELECT count(cano.submit('t_concurrency.' || name)) FROM generate_series(1, 10), unnest(ARRAY['three', 'four', 'five']) AS name;
+CALL cano.work();
+SELECT is((SELECT array_agg(DISTINCT (workflow, status)::text) FROM cano.runs WHERE workflow IN ('t_concurrency.three', 't_concurrency.four', 't_concurrency.five')),
+	ARRAY['(t_concurrency.five,completed)', '(t_concurrency.four,completed)', '(t_concurrency.three,completed)'], 'those of several workflows do, side by side');
+
 SELECT throws_ok($$SELECT cano.define('t_concurrency.none', cano.exit('end'), cano.options(concurrency => 0))$$, 'CN001', NULL, 'a limit of nothing is refused');
 
 -- Nobody waits for another one's run that is let in and does not begin.

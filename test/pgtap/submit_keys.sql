@@ -1,6 +1,6 @@
 -- The caller's own run id.
 \ir lib/start.psql
-SELECT plan(15);
+SELECT plan(19);
 
 CREATE SCHEMA t_key;
 CREATE FUNCTION t_key.rest() RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
@@ -39,6 +39,19 @@ SELECT cano.define('t_key.failing', cano.task('a', 't_key.fails', next => 'end',
 SELECT cano.submit('t_key.failing', key => 'k') AS run \gset
 CALL cano.work();
 SELECT isnt(cano.submit('t_key.failing', '{"x": 1}', key => 'k'), :run::bigint, 'a failed run has given its key back');
+CALL cano.work();
+
+-- who is resumed needs it again
+SELECT cano.submit('t_key.failing', key => 'again') AS run \gset
+CALL cano.work();
+SELECT cano.submit('t_key.failing', key => 'again', run_at => now() + interval '1 day') AS other \gset
+SELECT throws_ok(format('SELECT cano.resume(%s)', :run), 'CN409', format('run %s cannot be resumed while another one has its key', :run),
+	'a run is not resumed while another one has its key');
+SELECT is((SELECT status FROM cano.runs WHERE run_id = :run), 'failed', 'and is as it was');
+SELECT cano.cancel(:other) AS x \gset
+CALL cano.work();
+SELECT ok(cano.resume(:run), 'it is when that one has ended');
+SELECT is(cano.submit('t_key.failing', key => 'again'), :run::bigint, 'and has its key again');
 CALL cano.work();
 SELECT is((SELECT count(*) FROM cano._key AS k JOIN cano.runs AS r ON r.run_id = k.run WHERE r.ended_at IS NOT NULL), 0::bigint,
 	'no ended run holds a key');
