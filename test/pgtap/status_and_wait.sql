@@ -1,6 +1,6 @@
 -- Asking for a run's status and result, and waiting for its end.
 \ir lib/start.psql
-SELECT plan(33);
+SELECT plan(35);
 
 CREATE SCHEMA t_wait;
 CREATE FUNCTION t_wait.good() RETURNS int LANGUAGE sql AS 'SELECT 42';
@@ -130,6 +130,19 @@ SELECT cano.submit('t_wait.after', '{"n": 1}') AS after \gset
 CALL cano.work();
 SELECT is((SELECT sqlstate FROM cano.attempts WHERE run_id = :run), '55000', 'a task cannot wait for its own run');
 SELECT is((SELECT result FROM t_wait.seen), '{"n": 1}'::jsonb, 'what is called after the end can');
+
+-- nor for what he will not see
+SELECT cano.submit('t_wait.timer') AS run \gset
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT throws_ok(format('SELECT cano.wait(%s)', :run), '55000',
+	format('cannot wait for run %s in a transaction that does not see later commits', :run), 'a snapshot does not change while one waits');
+COMMIT;
+CALL cano.work();
+SELECT pg_temp.later('1 second') AS x \gset
+CALL cano.work();
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT is(cano.wait(:run), '{}', 'what it sees ended has its result');
+COMMIT;
 
 SELECT * FROM finish();
 DROP SCHEMA t_wait CASCADE;
