@@ -71,7 +71,9 @@ static CanoStatement stop = {
 	"	DELETE FROM cano._stop s"
 	"	WHERE s.run = ANY ($1)"
 	"	AND NOT EXISTS (SELECT FROM place p WHERE p.run = s.run))"
-	" SELECT n.priority, n.id, n.run, n.busy FROM ("
+	" SELECT n.priority, n.id, n.run, n.busy, n.busy AND EXISTS ("
+	"	SELECT FROM cano._stop s WHERE s.run = n.run)"
+	" FROM ("
 	"	SELECT m.priority, m.id, m.run, false AS busy FROM moved m"
 	"	UNION ALL SELECT q.priority, q.id, q.run, false FROM queued q"
 	"	UNION ALL SELECT $4, $5, g.run, true FROM again g) n"
@@ -151,7 +153,9 @@ cano_store_stops_init(CanoRows *stops, CanoRows *stopped, CanoRows *parents)
 }
 
 /*
- * One that is busy may have begun a task after it was interrupted last.
+ * One that is busy may have begun a task after it was interrupted last.  If it
+ * is only out of time, its task's own time is over with it: whom somebody else
+ * stops, he has cancelled.
  */
 CanoPlace
 cano_store_stop(CanoRows *stops, TimestampTz now, TimestampTz *look_again_at)
@@ -170,11 +174,12 @@ cano_store_stop(CanoRows *stops, TimestampTz now, TimestampTz *look_again_at)
 	values[4] = Int64GetDatum(none.id);
 	n = cano_statement_run(&stop, values, NULL, SPI_OK_SELECT);
 	for (int i = 0; i < n; i++)
+	{
 		if (cano_column_bool(i, 4, false))
-		{
-			cano_stop_at_commit(cano_column_int64(i, 3, 0), 0);
 			*look_again_at = DatumGetTimestampTz(values[2]);
-		}
+		if (cano_column_bool(i, 5, false))
+			cano_stop_at_commit(cano_column_int64(i, 3, 0), 0);
+	}
 	return cano_store_place(n);
 }
 
