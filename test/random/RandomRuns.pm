@@ -70,12 +70,11 @@ sub insist
 }
 
 # Define the workflows and submit the runs; each of them gets its id.  With
-# "cancelling", after each one some run is cancelled.  Returns an id that is
+# "cancelling", after each one some run is cancelled that may have ended.  Returns an id that is
 # less than those of all of them.
 sub start_runs
 {
 	my ($node, $portion, $flows, $names, $runs, $cancelling) = @_;
-	my $cancel = $cancelling ? "SELECT wf.cancel_one() \\g /dev/null\n" : '';
 	my $beyond = insist($node, 'SELECT coalesce(max(id), 0) FROM cano._run');
 	my $define = join '', map { 'SELECT cano.define(' . quote($_) . ', ' . quote(document($flows->{$_})) . ") \\g /dev/null\n" } @$names;
 	my $submit = '';
@@ -93,7 +92,9 @@ sub start_runs
 		  map { $_ ? 'true' : 'false' } @{$run}{qw(keyed delayed)};
 		$submit .= $send if !$run->{late};
 		$submit .= "COMMIT;\n" if $send;
-		$submit .= $cancel;
+		$submit .= sprintf "SELECT cano.cancel(run, 'from outside') FROM wf.started WHERE portion = %d AND at = %d \\g /dev/null\n",
+		  $portion, rand $at + 1
+		  if $cancelling;
 		$late .= $send if $run->{late};
 	}
 	insist($node, $define);
@@ -108,13 +109,15 @@ sub start_runs
 # Some of the runs that have ended as they should go on.  Returns how many.
 sub resume_some
 {
-	my ($node, $flows, $runs, $stories) = @_;
+	my ($node, $flows, $runs, $beyond) = @_;
+	my $stories = stories($node, $beyond, 'only open');
 	my $resume = '';
 	my $count = 0;
 
-	foreach my $run (@$runs)
+	# Who was late with his signals may have been too late.
+	foreach my $run (grep { !$_->{late} } @$runs)
 	{
-		my $story = $stories->{ $run->{id} };
+		my $story = $stories->{ $run->{id} } // next;
 		my $was = replay($flows, $run, $story);
 
 		next if is_half_done($flows, $run, $story) || differences($was, $story);
@@ -164,13 +167,13 @@ sub ended
 # run and that of those whom it leaves behind.
 sub orphans
 {
-	my ($node) = @_;
+	my ($node, $beyond) = @_;
 	my $until = time + 60;
 	my $found;
 
 	do
 	{
-		$found = insist($node, 'SELECT * FROM wf.orphans()');
+		$found = insist($node, "SELECT * FROM wf.orphans($beyond)");
 	} while ($found ne '' && time < $until);
 	return $found;
 }
@@ -193,11 +196,12 @@ LIMIT 3
 SQL
 }
 
-# What became of all runs: id => story, with its children in order.
+# What became of all runs, or of those that may go on: id => story, with its
+# children in order.
 sub stories
 {
-	my ($node, $beyond) = @_;
-	my $lines = insist($node, "SELECT wf.stories($beyond)");
+	my ($node, $beyond, $only_open) = @_;
+	my $lines = insist($node, "SELECT wf.stories($beyond, " . ($only_open ? 'true' : 'false') . ')');
 	my %all;
 
 	utf8::decode($lines);
@@ -205,7 +209,7 @@ sub stories
 	{
 		$story->{$_} //= [] foreach qw(log ledger attempts branches items undone stack completions);
 		$all{ $story->{run} } = $story;
-		push @{ $all{ $story->{parent} }{children} }, $story if $story->{parent};
+		push @{ $all{ $story->{parent} }{children} }, $story if $story->{parent} && $all{ $story->{parent} };
 	}
 	return \%all;
 }

@@ -237,10 +237,6 @@ BEGIN
 	PERFORM wf.send(run, signals);
 END $$;
 
-CREATE FUNCTION wf.cancel_one() RETURNS boolean LANGUAGE sql AS $$
-	SELECT cano.cancel((SELECT r.run_id FROM cano.runs r WHERE r.ended_at IS NULL AND r.parent_run_id IS NULL ORDER BY random() LIMIT 1),
-		'from outside') $$;
-
 -- Clients' work: it is there if their answer counts.
 CREATE FUNCTION wf.serve() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -272,7 +268,7 @@ BEGIN
 		remaining := (SELECT count(*) FROM cano._run r WHERE r.id > beyond AND r.status = 'active');
 		COMMIT;
 		EXIT WHEN remaining = 0 OR clock_timestamp() > v_until;
-		PERFORM pg_sleep(0.01);	-- lasts: until somebody has come there
+		PERFORM pg_sleep(0.02);	-- lasts: until somebody has come there
 	END LOOP;
 END $$;
 
@@ -296,8 +292,9 @@ BEGIN
 	END IF;
 END $$;
 
--- What became of every run beyond that id, a line each.
-CREATE FUNCTION wf.stories(beyond bigint) RETURNS SETOF jsonb LANGUAGE sql AS $$
+-- What became of every run beyond that id, a line each; or only of those that
+-- may go on, and of children.
+CREATE FUNCTION wf.stories(beyond bigint, only_open boolean) RETURNS SETOF jsonb LANGUAGE sql AS $$
 	SELECT jsonb_build_object('run', r.run_id, 'parent', r.parent_run_id, 'workflow', r.workflow,
 		'status', r.status, 'state', r.state, 'error', r.error - 'context', 'data', r.data - 'script' - 'sub', 'result', r.result IS NOT NULL,
 		'rollback', r.rollback, 'cleared', r.cleared, 'reason', r.cancel_reason,
@@ -313,11 +310,13 @@ CREATE FUNCTION wf.stories(beyond bigint) RETURNS SETOF jsonb LANGUAGE sql AS $$
 		'attempts', (SELECT jsonb_agg(jsonb_build_array(CASE WHEN a.task ~ '^wf\.undo' THEN 'undo ' ELSE '' END || a.state, a.branch)) FROM cano.attempts a WHERE a.run_id = r.run_id),
 		'branches', (SELECT jsonb_agg(jsonb_build_array(b.state, b.branch, b.status)) FROM cano.branches b WHERE b.run_id = r.run_id),
 		'items', (SELECT jsonb_agg(jsonb_build_array(i.state, i.item, i.status)) FROM cano.items i WHERE i.run_id = r.run_id))
-	FROM cano.runs r WHERE r.run_id > beyond ORDER BY r.run_id $$;
+	FROM cano.runs r WHERE r.run_id > beyond
+		AND (NOT only_open OR r.parent_run_id IS NOT NULL OR (r.status <> 'completed' AND r.rollback <> 'clean'))
+	ORDER BY r.run_id $$;
 
 -- Rows of private tables that should not be there: of work that is under way,
--- when there is none; of runs and splits that do not exist.
-CREATE FUNCTION wf.orphans() RETURNS SETOF text LANGUAGE plpgsql AS $$
+-- when there is none; and beyond that id, of runs and splits that do not exist.
+CREATE FUNCTION wf.orphans(beyond bigint) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
 	v_table text;
 	v_count bigint;
@@ -328,16 +327,16 @@ BEGIN
 	END LOOP;
 	FOR v_table IN SELECT a.attrelid::regclass FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 		WHERE c.relnamespace = 'cano'::regnamespace AND c.relkind = 'r' AND a.attname = 'run' LOOP
-		EXECUTE format('SELECT count(*) FROM %s t WHERE NOT EXISTS (SELECT FROM cano._run r WHERE r.id = t.run)', v_table) INTO v_count;
+		EXECUTE format('SELECT count(*) FROM %s t WHERE t.run > $1 AND NOT EXISTS (SELECT FROM cano._run r WHERE r.id = t.run)', v_table) INTO v_count USING beyond;
 		RETURN QUERY SELECT format('%s rows of %s of no run', v_count, v_table) WHERE v_count > 0;
 	END LOOP;
 	RETURN QUERY SELECT format('%s of run %s', v.what, v.run) FROM (
-		SELECT 'a branch of no split', b.fan FROM cano._branch b WHERE NOT EXISTS (SELECT FROM cano._fan f WHERE f.id = b.fan)
-		UNION ALL SELECT 'an open split', f.run FROM cano._fan f WHERE f.closed IS NULL
-		UNION ALL SELECT 'a child', r.id FROM cano._run r WHERE NOT EXISTS (SELECT FROM cano._run p WHERE p.id = r.parent) AND r.parent IS NOT NULL
-		UNION ALL SELECT 'nobody started it', r.id FROM cano._run r WHERE r.parent IS NULL AND NOT EXISTS (SELECT FROM wf.started s WHERE s.run = r.id)
-		UNION ALL SELECT 'lost', s.run FROM wf.started s WHERE NOT EXISTS (SELECT FROM cano._run r WHERE r.id = s.run)
-		UNION ALL SELECT 'effects of no run', l.run FROM wf.ledger l WHERE NOT EXISTS (SELECT FROM cano._run r WHERE r.id = l.run)
+		SELECT 'a branch of no split', b.fan FROM cano._branch b WHERE b.fan > beyond AND NOT EXISTS (SELECT FROM cano._fan f WHERE f.id = b.fan)
+		UNION ALL SELECT 'an open split', f.run FROM cano._fan f WHERE f.run > beyond AND f.closed IS NULL
+		UNION ALL SELECT 'a child', r.id FROM cano._run r WHERE r.id > beyond AND NOT EXISTS (SELECT FROM cano._run p WHERE p.id = r.parent) AND r.parent IS NOT NULL
+		UNION ALL SELECT 'nobody started it', r.id FROM cano._run r WHERE r.id > beyond AND r.parent IS NULL AND NOT EXISTS (SELECT FROM wf.started s WHERE s.run = r.id)
+		UNION ALL SELECT 'lost', s.run FROM wf.started s WHERE s.run > beyond AND NOT EXISTS (SELECT FROM cano._run r WHERE r.id = s.run)
+		UNION ALL SELECT 'effects of no run', l.run FROM wf.ledger l WHERE l.run > beyond AND NOT EXISTS (SELECT FROM cano._run r WHERE r.id = l.run)
 		UNION ALL SELECT 'an answer', s.run FROM cano._signal s WHERE s.name = ''
 		UNION ALL SELECT 'under way', a.run_id FROM cano.activity a) AS v (what, run)
 	LIMIT 20;

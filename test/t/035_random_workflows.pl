@@ -69,14 +69,12 @@ sub live
 	$trouble->end;
 	if ($all && !$cancelling)
 	{
-		my $stories = stories($node, $beyond);
-
 		$trouble->begin($to);
-		$sum{resumed} += resume_some($node, $flows, $runs, $stories);
+		$sum{resumed} += resume_some($node, $flows, $runs, $beyond);
 		$all = ended($node, $beyond);
 		$trouble->end;
 	}
-	my $left = $all ? orphans($node) : 'not ended';
+	my $left = $all ? orphans($node, $beyond) : 'not ended';
 
 	diag("seed $seed, portion $portion: $left\n" . stuck($node, $beyond)) if $left;
 	$sum{stuck}++ if $left;
@@ -153,6 +151,7 @@ my $crashes = sum0 @{$count}{qw(crash crash_launcher stop)};
 my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
 
 is($sum{stuck}, 0, 'every run ends, and leaves no row where none should be');
+is(orphans($node, 0), '', 'nor do all of them together');
 is($sum{differences}, 0, 'the rules allow what became of them');
 cmp_ok($sum{$_}, '>', 0, "some are $_") foreach qw(clean partial completed failed cancelled resumed half_done);
 cmp_ok($kind{$_} // 0, '>', 0, "some states are of kind $_")
