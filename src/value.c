@@ -19,6 +19,15 @@
 /* Longer names help nobody. */
 #define MAX_NAME	1000
 
+/* A point in time that is being read. */
+typedef struct Reading
+{
+	const char *place;
+	const char *key;
+	const char *text;
+} Reading;
+
+static void not_an_instant(void *arg);
 static bool is_sqlstate(const JsonbValue *value);
 static int	compare(Numeric number, const char *other);
 
@@ -158,20 +167,40 @@ cano_value_interval(const char *place, const CanoRule *rule, JsonbValue *value)
 void
 cano_value_instant(const char *place, const CanoRule *rule, JsonbValue *value)
 {
+	Reading		reading = {.place = place, .key = rule->key};
+	ErrorContextCallback callback;
 	TimestampTz instant;
-	char	   *text;
 
 	if (value->type != jbvString)
 		cano_value_refuse_type(place, rule->key,
 							   "a point in time as a string", value);
 
-	text = cano_value_string(value);
-	if (!cano_part_read_instant(text, &instant))
-		cano_value_refuse("Write a point in time such as \"2030-01-31 12:00:00+00\".",
-						  place,
-						  "key \"%s\" must be a point in time, not \"%s\"",
-						  rule->key, text);
+	reading.text = cano_value_string(value);
+	callback.callback = not_an_instant;
+	callback.arg = &reading;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	if (!cano_part_read_instant(reading.text, &instant))
+		ereport(ERROR, errcode(ERRCODE_INVALID_DATETIME_FORMAT));
+	error_context_stack = callback.previous;
 	cano_value_set_string(value, cano_part_instant(instant));
+}
+
+/*
+ * Servers before 16 raise an error of their own for a time zone that they do
+ * not know.
+ */
+static void
+not_an_instant(void *arg)
+{
+	const Reading *reading = arg;
+
+	if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+		return;
+	errcode(cano_errcode(CANO_CAT_CONFIGURATION));
+	errmsg("%s: key \"%s\" must be a point in time, not \"%s\"",
+		   reading->place, reading->key, reading->text);
+	errhint("Write a point in time such as \"2030-01-31 12:00:00+00\".");
 }
 
 void

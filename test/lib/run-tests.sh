@@ -7,7 +7,7 @@
 set -uo pipefail
 . test/lib/workspace.sh
 
-KINDS="lint unit model compile analyse regress isolation pgtap tap demo bench"
+KINDS="lint unit model fuzz compile analyse regress isolation pgtap tap demo bench"
 TALLY=$WORK/tally
 LOGS=$WORK/logs
 TIME_LIMIT=900					# seconds, each kind
@@ -102,6 +102,17 @@ model()
 {
 	run model bash test/lib/run-models.sh $(chosen $(files test/model pml))
 	tally model $? $(count_tap "$LOGS/model")
+}
+
+# What it says is to be seen although nothing has failed.
+fuzz()
+{
+	local status
+
+	run fuzz bash test/lib/run-fuzz.sh $(chosen definition outcome models joins rollbacks)
+	status=$?
+	tally fuzz $status $(count_tap "$LOGS/fuzz")
+	[ -n "$VERBOSE" ] || sed -n 's/^ok [0-9]* - /    /p' "$LOGS/fuzz"
 }
 
 # What users build, without the stop points for tests; and by a clang, which

@@ -100,7 +100,7 @@ run_in_workspace()
 	local long
 
 	# What makes a test long; nothing else comes through.
-	mapfile -t long < <(env | grep -E '^CANO_(SOAK|RANDOM)_[A-Z]+=[0-9]+$')
+	mapfile -t long < <(env | grep -E '^CANO_(SOAK|RANDOM|FUZZ)_[A-Z]+=[0-9]+$')
 
 	mkdir "$WORK/tree" "$WORK/tmp"
 	tar -c --exclude=./.git --exclude=./build --exclude=./tmp_check --exclude=./tmp_instance . | tar -x -C "$WORK/tree"
@@ -117,10 +117,10 @@ run_in_workspace()
 
 # ---- The second half: an unprivileged user in $WORK/tree ----
 
-# Make the private PostgreSQL; sets PG_CONFIG and BINDIR.
+# Make a private PostgreSQL, in $WORK/pg unless said; sets PG_CONFIG and BINDIR.
 make_private_postgres()
 {
-	local root=$WORK/pg
+	local root=${1:-$WORK/pg}
 
 	[ -d "/usr/lib/postgresql/$PG_MAJOR/lib/pgxs" ] || die "no PostgreSQL $PG_MAJOR with its development files here"
 	mkdir -p "$root/usr/lib/postgresql" "$root/usr/share/postgresql" "$root/usr/include"

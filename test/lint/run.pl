@@ -55,7 +55,7 @@ sub names
 my @c = sort glob 'src/*.c';
 my @h = sort glob 'src/*.h';
 my @sql = sort glob 'sql/[0-9]*.sql';
-my @tests = sort glob 'test/sql/*.sql test/specs/*.spec test/pgtap/*.sql test/pgtap/lib/* test/t/*.p[lm] test/unit/*.c test/random/*';
+my @tests = sort glob 'test/sql/*.sql test/specs/*.spec test/pgtap/*.sql test/pgtap/lib/* test/t/*.p[lm] test/unit/*.c test/fuzz/* test/random/*';
 my $makefile = slurp('Makefile');
 
 # ---- Arrows ----
@@ -154,7 +154,7 @@ none('every expected output has its test', grep { !$is_input{ s/_\d$//r } && !$i
 is(scalar(@inputs), scalar(keys %is_input), 'no regression test is named like a spec');
 
 none('every test that test/catalogue.md names exists',
-	grep { !-e "test/$_" } slurp('test/catalogue.md') =~ m{`((?:t|pgtap|specs|sql|unit)/[^`]+)`}g);
+	grep { !-e "test/$_" } slurp('test/catalogue.md') =~ m{`((?:t|pgtap|specs|sql|unit|fuzz)/[^`]+)`}g);
 
 # ---- One version, one list ----
 

@@ -93,6 +93,7 @@ SELECT shop_refusals.state(cano.timer('a', next => 'done'));
 SELECT shop_refusals.state(cano.timer('a', '1 s', run => 'shop_refusals.due', next => 'done'));
 SELECT shop_refusals.state(cano.timer('a', '-1 s', next => 'done'));
 SELECT shop_refusals.state(cano.timer('a', until => 'infinity', next => 'done'));
+SELECT shop_refusals.state('{"kind": "timer", "state": "a", "until": "2030-01-31 12:00 Nowhere/Never", "next": "done"}');
 SELECT shop_refusals.state(cano.exit('a', 'finished'));
 SELECT shop_refusals.state(cano.poll('a', 'shop_refusals.ready', next => 'done', max_errors => -1));
 SELECT shop_refusals.state(cano.batch('a', 'shop_refusals.work', 'shop_refusals.work', next => 'done', concurrency => -1));
