@@ -1,6 +1,6 @@
 -- Who may do what with cano's objects.
 \ir lib/start.psql
-SELECT plan(13);
+SELECT plan(14);
 
 CREATE ROLE t_grants_user LOGIN;
 CREATE ROLE t_grants_other LOGIN;
@@ -31,6 +31,7 @@ SELECT ok(NOT has_schema_privilege('t_grants_user', 'cano', 'CREATE'), 'and no r
 
 SET SESSION AUTHORIZATION t_grants_user;
 SELECT throws_ok($$SELECT cano.grant_usage('t_grants_other')$$, '42501', NULL, 'a user cannot grant usage');
+SELECT throws_ok('LOCK TABLE cano.runs IN ROW EXCLUSIVE MODE', '42501', NULL, 'or lock what lies under a view');
 RESET SESSION AUTHORIZATION;
 SELECT throws_ok($$SELECT cano.grant_usage('t_grants_nobody')$$, '42704', NULL, 'nor anybody to a role that is not there');
 

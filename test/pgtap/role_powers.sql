@@ -1,7 +1,7 @@
 -- Powers that a role may have elsewhere: none of them makes it another role
 -- here, and what it loses it has lost at its next step.
 \ir lib/start.psql
-SELECT plan(21);
+SELECT plan(24);
 
 CREATE SCHEMA t_power;
 CREATE TABLE t_power.secret AS SELECT 'sesame' AS word;
@@ -28,6 +28,8 @@ SELECT throws_ok(format(sql, :run), '42501', NULL, 'refused: ' || sql) FROM unne
 	'UPDATE cano._run SET owner = 10 WHERE id = %s', 'INSERT INTO cano._signal VALUES (%s, ''go'', 1, now(), NULL)',
 	'DELETE FROM cano._checkpoint WHERE run = %s', 'INSERT INTO cano._stop VALUES (%s, 1, now(), '''')',
 	'UPDATE cano._definition SET owner = 10', 'UPDATE cano._job SET owner = 10', 'UPDATE cano._timer SET due_at = now()', 'TRUNCATE cano._run',
+	'DELETE FROM cano.observers', 'UPDATE cano.limiters SET rate = 1',
+	'MERGE INTO cano._signal AS s USING (SELECT 1) AS x ON false WHEN NOT MATCHED THEN INSERT VALUES (%s, ''go'', 1, now(), NULL)',
 	'SELECT cano.grant_usage(''t_power_bob'')', 'SELECT cano.adopt()', 'ALTER FUNCTION cano.submit OWNER TO t_power_bob',
 	'ALTER TABLE cano._run DISABLE TRIGGER _guard', 'DROP EXTENSION cano']) AS sql;
 SELECT is((SELECT count(*) FROM cano.runs), 0::bigint, 'it sees nothing of others in the views');

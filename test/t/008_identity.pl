@@ -7,6 +7,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 
 use CanoServer;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_server('identity');
@@ -88,6 +89,30 @@ $run = submit($node, q{'escape', '{"role": "postgres"}'});
 wait_ended($node, $run);
 is($node->safe_psql('postgres', "SELECT cano.result($run) ->> 'a'"),
 	'42501', 'a task cannot become a superuser');
+
+# What is said of a run elsewhere
+$node->safe_psql('postgres', <<'SQL');
+CREATE ROLE stranger LOGIN;
+CREATE FUNCTION keeps(word text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM FROM public.gate;
+	IF word = 'xyzzy-fails' THEN RAISE 'it failed'; END IF;
+	RETURN word || '-output';
+END $$;
+SELECT cano.define('keeps', cano.task('a', 'keeps', next => 'done', retry => cano.none()), cano.exit('done'), cano.options(log => 'all'));
+SQL
+close_gate($node);
+$run = submit($node, q{'keeps', '{"word": "xyzzy"}', headers => '{"h": "xyzzy"}'});
+my $pid = wait_at_gate($node);
+is( $node->safe_psql('postgres', "SELECT application_name, query FROM pg_stat_activity WHERE pid = $pid"),
+	'cano worker|cano: running what is due', 'its process says no more than that it runs something');
+is( $node->safe_psql('postgres', "SELECT application_name, query FROM pg_stat_activity WHERE pid = $pid", extra_params => [ '-U', 'stranger' ]),
+	'cano worker|<insufficient privilege>', 'and not even that to others');
+open_gate($node);
+wait_ended($node, $run);
+wait_ended($node, submit($node, q{'keeps', '{"word": "xyzzy-fails"}'}));
+like(slurp_file($node->logfile), qr/it failed/, 'the log has the message of a failure');
+unlike(slurp_file($node->logfile), qr/xyzzy/, 'and neither inputs nor outputs');
 
 # Private tables
 $node->safe_psql('postgres', <<'SQL');
