@@ -16,7 +16,6 @@ SECONDS_EACH=20					# no input takes so long
 seed=${CANO_FUZZ_SEED:-1}
 tests=0
 kept=
-built=
 
 not_ok()
 {
@@ -65,10 +64,12 @@ fuzz_server()
 {
 	local target=$1 options
 
-	if [ -z "$built" ]; then
+	BINDIR=$WORK/fuzz/usr/lib/postgresql/$PG_MAJOR/bin
+	if [ ! -e "$WORK/fuzz/built" ]; then
+		rm -rf "$WORK/fuzz"
 		build_server >build.log 2>&1 && ! grep -q 'ERROR:' build.log ||
 			{ not_ok "$target: could not be built" build.log; return; }
-		built=yes
+		touch "$WORK/fuzz/built"
 	fi
 	plant "$target"
 	options=$(printf '"%s",' "${libfuzzer[@]}" -rss_limit_mb=0 -seed_inputs="@$WORK/seeds/$target.list")
