@@ -1,7 +1,7 @@
 -- What CREATE EXTENSION leaves behind.
 LOAD 'plpgsql_check';	-- before any PL/pgSQL runs, or its newer versions refuse
 BEGIN;
-SELECT plan(12);
+SELECT plan(13);
 
 SELECT is(extversion, default_version, 'the version installed is the default one')
 FROM pg_extension JOIN pg_available_extensions ON name = extname WHERE extname = 'cano';
@@ -36,6 +36,18 @@ SELECT is_empty($$SELECT name FROM relations WHERE relkind IN ('r', 'S') AND oid
 SELECT is_empty($$SELECT name, attname FROM relations JOIN pg_attribute ON attrelid = oid
 	WHERE relkind = 'r' AND atttypid::regtype::text LIKE 'reg%'$$,
 	'no column has a type that pg_upgrade refuses');
+
+-- CREATE EXTENSION looks at no bodies.
+CREATE FUNCTION pg_temp.complaint(function oid, validator regproc) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('SELECT %s(%s)', validator, function);
+	RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+	RETURN sqlerrm;
+END $$;
+SET LOCAL check_function_bodies = on;
+SELECT is_empty($$SELECT signature, complaint FROM functions JOIN pg_language AS l ON l.oid = prolang, pg_temp.complaint(functions.oid, l.lanvalidator)
+	WHERE complaint IS NOT NULL$$, 'every function has a valid body');
 
 SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'plpgsql_check') AS present \gset
 \if :present
