@@ -59,27 +59,39 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION cano.revoke_usage IS 'take back what cano.grant_usage() gave';
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA cano FROM PUBLIC;
-REVOKE ALL ON ALL PROCEDURES IN SCHEMA cano FROM PUBLIC;
-REVOKE ALL ON TYPE cano.outcome FROM PUBLIC;
-
+/*
+ * Everything that is new.  What an update finds is left alone: who was granted
+ * what since then would pass for a part of the extension, and not be dumped.
+ */
 DO $$
 DECLARE
-	v_table record;
+	v_new record;
 	v_trigger record;
 BEGIN
-	FOR v_table IN
-		SELECT c.oid::pg_catalog.regclass AS name, c.relkind
+	FOR v_new IN
+		SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END AS kind,
+			p.oid::pg_catalog.regprocedure::text AS name
+		FROM pg_catalog.pg_proc p
+		WHERE p.pronamespace OPERATOR(pg_catalog.=) 'cano'::pg_catalog.regnamespace AND p.proacl IS NULL
+		UNION ALL
+		-- A table of somebody's that used a row type would stand in the way of
+		-- DROP EXTENSION.
+		SELECT 'TYPE', t.oid::pg_catalog.regtype::text
+		FROM pg_catalog.pg_type t
+		JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.typrelid
+		WHERE t.typnamespace OPERATOR(pg_catalog.=) 'cano'::pg_catalog.regnamespace AND t.typacl IS NULL
+			AND c.relkind IN ('r', 'c')
+	LOOP
+		EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM PUBLIC', v_new.kind, v_new.name);
+	END LOOP;
+
+	FOR v_new IN
+		SELECT c.oid::pg_catalog.regclass AS name
 		FROM pg_catalog.pg_class c
 		WHERE c.relnamespace OPERATOR(pg_catalog.=) 'cano'::pg_catalog.regnamespace
 			AND c.relkind IN ('r', 'S')
 	LOOP
-		PERFORM pg_catalog.pg_extension_config_dump(v_table.name, '');
-		IF v_table.relkind OPERATOR(pg_catalog.=) 'r' THEN
-			-- A table of somebody's that used the row type would stand in the
-			-- way of DROP EXTENSION.
-			EXECUTE pg_catalog.format('REVOKE ALL ON TYPE %s FROM PUBLIC', v_table.name);
-		END IF;
+		PERFORM pg_catalog.pg_extension_config_dump(v_new.name, '');
 	END LOOP;
 
 	-- Logical replication fires no triggers of statements.  What is for

@@ -202,7 +202,7 @@ may_work(CanoBatch *batch, CanoBatchResult *result)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("role with OID %u does not exist", batch->owner)));
 	check_rights();
-	if (!cano_extension_hold() ||
+	if (!cano_extension_hold() || !cano_extension()->fits ||
 		(superuser() && !cano_allow_superuser_runs))
 	{
 		result->idle = true;

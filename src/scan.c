@@ -31,7 +31,6 @@
 #include "statement.h"
 #include "txn.h"
 #include "window.h"
-#include "worker.h"
 
 typedef struct Owner
 {
@@ -39,6 +38,7 @@ typedef struct Owner
 	TimestampTz due_at;
 } Owner;
 
+static void leave_alone(void);
 static void scan_database(void);
 static void write_mark(const CanoMark *mark);
 static Owner *read_owners(MemoryContext context, int *nowners);
@@ -155,6 +155,23 @@ cano_scan_forget_marks(Oid database)
 	LWLockRelease(cano_shared->lock);
 }
 
+CanoExtensionState
+cano_scan_extension(void)
+{
+	CanoExtensionState state = CANO_EXTENSION_ABSENT;
+	const CanoExtension *extension;
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	extension = cano_extension();
+	if (OidIsValid(extension->oid))
+		state = extension->fits ?
+			CANO_EXTENSION_FITS : CANO_EXTENSION_OTHER_VERSION;
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	return state;
+}
+
 void
 cano_scan_main(Datum arg)
 {
@@ -166,10 +183,18 @@ cano_scan_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(arguments.database,
 											  InvalidOid, 0);
 	pgstat_report_activity(STATE_RUNNING, "cano: looking for work");
-	if (cano_worker_extension() == CANO_EXTENSION_FITS)
-		scan_database();
-	else
-		cano_scan_forget_marks(MyDatabaseId);
+	switch (cano_scan_extension())
+	{
+		case CANO_EXTENSION_FITS:
+			scan_database();
+			break;
+		case CANO_EXTENSION_OTHER_VERSION:
+			leave_alone();
+			break;
+		case CANO_EXTENSION_ABSENT:
+			cano_scan_forget_marks(MyDatabaseId);
+			break;
+	}
 	succeeded = true;
 	proc_exit(0);
 }
@@ -189,6 +214,21 @@ exit_callback(int code, Datum arg)
 	cano_launcher_wake();
 	LWLockRelease(cano_shared->lock);
 	ConditionVariableBroadcast(&cano_shared->released.cv);
+}
+
+/*
+ * No worker needs to come here until an update asks for another scan, which
+ * finds the marks, too.
+ */
+static void
+leave_alone(void)
+{
+	cano_lane_forget_database(MyDatabaseId);
+	cano_txn_begin();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	cano_extension_report(LOG);
+	PopActiveSnapshot();
+	cano_txn_commit(false);
 }
 
 static void

@@ -18,6 +18,13 @@ typedef struct CanoScanArguments
 	uint32		stamp;
 } CanoScanArguments;
 
+typedef enum CanoExtensionState
+{
+	CANO_EXTENSION_ABSENT,
+	CANO_EXTENSION_OTHER_VERSION,
+	CANO_EXTENSION_FITS
+} CanoExtensionState;
+
 /*
  * Ask for a scan of a database, for when it is not known who has work there.
  * Never raises; may be called outside a transaction.
@@ -35,6 +42,12 @@ extern bool cano_scan_has_marks(Oid database);
 
 /* Forget them: the database or the extension is gone. */
 extern void cano_scan_forget_marks(Oid database);
+
+/*
+ * Is the extension in this database, and is it the one that this library
+ * serves?  Outside of any transaction.
+ */
+extern CanoExtensionState cano_scan_extension(void);
 
 extern PGDLLEXPORT void cano_scan_main(Datum arg);
 

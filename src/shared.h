@@ -62,7 +62,6 @@ typedef struct CanoLane
 	TimestampTz look_at_all_at; /* not before may a claim ignore it */
 
 	/* under the LWLock, exclusive */
-	bool		mismatch;		/* the wrong version was reported */
 	int			failures;		/* in a row: could not start or work */
 	TimestampTz retry_at;
 	TimestampTz started_at;		/* of its latest worker */

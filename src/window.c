@@ -23,15 +23,18 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
@@ -46,9 +49,11 @@
 PG_FUNCTION_INFO_V1(cano_guard);
 
 static void extension_changed(Datum arg, int cacheid, uint32 hashvalue);
-static Oid	extension_owner(Oid oid);
+static void read_extension(CanoExtension *found);
+static bool is_out_of_step(void);
 static void set_if_different(const char *name, const char *value);
 static bool tripwire(Oid functionId);
+static void check_function(Oid functionId);
 
 static CanoExtension extension;
 static bool extension_known = false;
@@ -75,11 +80,11 @@ cano_extension(void)
 	if (extension_known)
 		return &extension;
 
+	found.schema = get_namespace_oid("cano", true);
 	found.oid = get_extension_oid("cano", true);
 	if (OidIsValid(found.oid))
 	{
-		found.owner = extension_owner(found.oid);
-		found.schema = get_namespace_oid("cano", true);
+		read_extension(&found);
 		if (OidIsValid(found.schema))
 			found.outcome_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
 												 CStringGetDatum("outcome"),
@@ -88,10 +93,12 @@ cano_extension(void)
 	extension = found;
 
 	/*
-	 * Remember only what is there, and not while the script that creates it
-	 * is still running.
+	 * Remember only what is there as a whole or not at all, and not while a
+	 * script that creates or updates it is still running.  All of that changes
+	 * the schema's row, or says that it does (upgrade.c).
 	 */
-	extension_known = OidIsValid(found.outcome_type) && !creating_extension;
+	extension_known = !creating_extension &&
+		OidIsValid(found.outcome_type) == OidIsValid(found.schema);
 	return &extension;
 }
 
@@ -121,24 +128,56 @@ cano_extension_hold(void)
 	return true;
 }
 
-static Oid
-extension_owner(Oid oid)
+static void
+read_extension(CanoExtension *found)
 {
 	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	Oid			owner = InvalidOid;
 
 	ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(oid));
+				ObjectIdGetDatum(found->oid));
 	scan = systable_beginscan(rel, ExtensionOidIndexId, true, NULL, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
-		owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+	{
+		bool		isnull;
+		Datum		version = heap_getattr(tuple, Anum_pg_extension_extversion,
+										   RelationGetDescr(rel), &isnull);
+
+		found->owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+		text_to_cstring_buffer(DatumGetTextPP(version), found->version,
+							   sizeof(found->version));
+		found->fits = strcmp(found->version, CANO_VERSION) == 0;
+	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return owner;
+}
+
+/*
+ * Is the extension of another version than this library?  Its own script may
+ * do what it has to.
+ */
+static bool
+is_out_of_step(void)
+{
+	const CanoExtension *found = cano_extension();
+
+	return OidIsValid(found->oid) && !found->fits &&
+		!(creating_extension && CurrentExtensionObject == found->oid);
+}
+
+void
+cano_extension_report(int elevel)
+{
+	ereport(elevel,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("extension \"%s\" of database \"%s\" is version %s, but its library is version %s",
+					"cano", get_database_name(MyDatabaseId),
+					cano_extension()->version, CANO_VERSION),
+			 errdetail("No runs are submitted or worked on here meanwhile."),
+			 errhint("Use ALTER EXTENSION cano UPDATE, or restart the server if it has the older library.")));
 }
 
 void
@@ -151,6 +190,9 @@ cano_window_open(CanoWindow *window)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("extension \"%s\" is not installed in this database", "cano"),
 				 errhint("Use CREATE EXTENSION cano.")));
+
+	if (is_out_of_step())
+		cano_extension_report(ERROR);
 
 	owner = cano_extension()->owner;
 	GetUserIdAndSecContext(&window->userid, &window->sec_context);
@@ -235,21 +277,42 @@ set_if_different(const char *name, const char *value)
 static bool
 tripwire(Oid functionId)
 {
-	if (functionId >= FirstNormalObjectId && cano_window_is_open())
-	{
-		HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(functionId));
-		Oid			schema = InvalidOid;
+	if (functionId >= FirstNormalObjectId &&
+		(!extension_known || cano_window_is_open() ||
+		 (OidIsValid(extension.oid) && !extension.fits)))
+		check_function(functionId);
+	return previous_needs_fmgr_hook && previous_needs_fmgr_hook(functionId);
+}
 
-		if (HeapTupleIsValid(tuple))
-		{
-			schema = ((Form_pg_proc) GETSTRUCT(tuple))->pronamespace;
-			ReleaseSysCache(tuple);
-		}
-		if (schema != cano_extension()->schema)
+/*
+ * While the window is open nothing of a user's may be called.  While the
+ * extension is of another version nothing in C of its own may, as it may expect
+ * other parameters; but its trigger has none, and guards all versions.
+ */
+static void
+check_function(Oid functionId)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(functionId));
+	Oid			schema = InvalidOid;
+	bool		is_verb = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(tuple);
+
+		schema = form->pronamespace;
+		is_verb = form->prolang == ClanguageId &&
+			form->prorettype != TRIGGEROID;
+		ReleaseSysCache(tuple);
+	}
+	if (schema != cano_extension()->schema)
+	{
+		if (cano_window_is_open())
 			elog(ERROR, "function %u must not be called by the engine",
 				 functionId);
 	}
-	return previous_needs_fmgr_hook && previous_needs_fmgr_hook(functionId);
+	else if (is_verb && is_out_of_step())
+		cano_extension_report(ERROR);
 }
 
 /*

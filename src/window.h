@@ -17,13 +17,18 @@ typedef struct CanoWindow
 	bool		snapshot;		/* pushed one, because there was none */
 } CanoWindow;
 
-/* What this database knows of the extension; InvalidOid where it is not there. */
+/*
+ * What this database knows of the extension; InvalidOid where it is not there.
+ * CANO_VERSION, the version of this library, comes from the Makefile.
+ */
 typedef struct CanoExtension
 {
 	Oid			oid;
 	Oid			schema;
 	Oid			owner;
 	Oid			outcome_type;	/* cano.outcome */
+	bool		fits;			/* it has the version of this library */
+	char		version[32];
 } CanoExtension;
 
 /* Never NULL.  Valid until the next catalog access; needs a transaction. */
@@ -31,6 +36,9 @@ extern const CanoExtension *cano_extension(void);
 
 /* The extension stays until the transaction is over; false: it is not there. */
 extern bool cano_extension_hold(void);
+
+/* Say that its version does not fit. */
+extern void cano_extension_report(int elevel);
 
 /*
  * Between open and close the identity is the extension owner's, the settings

@@ -14,11 +14,7 @@
 
 #include <signal.h>
 
-#include "access/genam.h"
-#include "access/table.h"
 #include "access/xact.h"
-#include "catalog/indexing.h"
-#include "catalog/pg_extension.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
@@ -27,19 +23,16 @@
 #include "storage/ipc.h"
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
-#include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
 #include "batch.h"
 #include "guc.h"
+#include "scan.h"
 #include "shared.h"
 #include "shmem.h"
-#include "window.h"
 #include "worker.h"
 
 #define LONGEST_LIFE_MS		(60.0 * 60 * 1000)
@@ -48,7 +41,6 @@
 
 static void connect_as(const CanoWorkerArguments *arguments);
 static void fix_setting(const char *name, const char *value);
-static char *extension_version(Oid extension);
 static bool serves(void);
 static void work(void);
 static bool run_batch(CanoBatchResult *result);
@@ -116,82 +108,19 @@ fix_setting(const char *name, const char *value)
 		SetConfigOption(name, value, PGC_USERSET, PGC_S_SESSION);
 }
 
-CanoExtensionState
-cano_worker_extension(void)
-{
-	CanoExtensionState state = CANO_EXTENSION_ABSENT;
-	Oid			extension;
-
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	extension = cano_extension()->oid;
-	if (OidIsValid(extension))
-	{
-		char	   *version = extension_version(extension);
-
-		if (version)
-			state = strcmp(version, CANO_VERSION) == 0 ?
-				CANO_EXTENSION_FITS : CANO_EXTENSION_OTHER_VERSION;
-	}
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	return state;
-}
-
-/* In the current memory context; NULL when it is not there. */
-static char *
-extension_version(Oid extension)
-{
-	char	   *version = NULL;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	Relation	relation = table_open(ExtensionRelationId, AccessShareLock);
-
-	ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(extension));
-	scan = systable_beginscan(relation, ExtensionOidIndexId, true, NULL, 1,
-							  &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-	{
-		bool		isnull;
-		Datum		datum = heap_getattr(tuple, Anum_pg_extension_extversion,
-										 RelationGetDescr(relation), &isnull);
-
-		if (!isnull)
-			version = TextDatumGetCString(datum);
-	}
-	systable_endscan(scan);
-	table_close(relation, AccessShareLock);
-	return version;
-}
-
-/* Is there an engine to run here?  If not, nobody needs to ask again soon. */
+/*
+ * Is there an engine to run here?  If not, nobody needs to ask again soon; a
+ * scan says so, once for all roles.
+ */
 static bool
 serves(void)
 {
-	CanoExtensionState state = cano_worker_extension();
-	CanoLane   *lane = cano_shared->slots[cano_my_slot].lane;
-	bool		warned;
+	CanoExtensionState state = cano_scan_extension();
 
 	if (state == CANO_EXTENSION_FITS)
-	{
-		lane->mismatch = false;
 		return true;
-	}
-	LWLockAcquire(cano_shared->lock, LW_EXCLUSIVE);
-	warned = lane->mismatch;
-	lane->mismatch = state == CANO_EXTENSION_OTHER_VERSION;
-	LWLockRelease(cano_shared->lock);
-
-	if (state == CANO_EXTENSION_OTHER_VERSION && !warned)
-		ereport(WARNING,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cano library is version %s, but another version is installed in this database",
-						CANO_VERSION),
-				 errdetail("No runs are worked on here meanwhile."),
-				 errhint("Run ALTER EXTENSION cano UPDATE, or restart the server if the library was updated.")));
+	if (state == CANO_EXTENSION_OTHER_VERSION)
+		cano_scan_request(MyDatabaseId);
 	if (cano_lane_rest(DT_NOEND))
 		cano_lane_leave();
 	return false;

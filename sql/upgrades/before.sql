@@ -1,6 +1,45 @@
 -- complain if script is sourced in psql, rather than via ALTER EXTENSION
 \echo Use "ALTER EXTENSION cano UPDATE" to load this file. \quit
 
+-- Wait for whoever uses the extension, before anything of it is locked.
+CREATE FUNCTION cano._upgrade_begin() RETURNS void
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'cano_upgrade_begin';
+SELECT cano._upgrade_begin();
+DROP FUNCTION cano._upgrade_begin();
+
+-- Then for those who read.  They lock views in any order, so that waiting for
+-- one while holding another could be for ever: give all back and try again,
+-- unless somebody said how long to wait.  This locks a view and no more.
+DO $$
+DECLARE
+	v_lock_timeout text := pg_catalog.current_setting('lock_timeout');
+	v_view pg_catalog.regclass;
+BEGIN
+	LOOP
+		BEGIN
+			IF v_lock_timeout OPERATOR(pg_catalog.=) '0' THEN
+				SET LOCAL lock_timeout = '100 ms';
+			END IF;
+			FOR v_view IN
+				SELECT c.oid
+				FROM pg_catalog.pg_class c
+				WHERE c.relnamespace OPERATOR(pg_catalog.=) 'cano'::pg_catalog.regnamespace
+					AND c.relkind OPERATOR(pg_catalog.=) 'v'
+			LOOP
+				EXECUTE pg_catalog.format('ALTER VIEW %s SET (security_barrier)', v_view);
+			END LOOP;
+			PERFORM pg_catalog.set_config('lock_timeout', v_lock_timeout, true);
+			EXIT;
+		EXCEPTION WHEN lock_not_available THEN
+			IF v_lock_timeout OPERATOR(pg_catalog.<>) '0' THEN
+				RAISE;
+			END IF;
+		END;
+	END LOOP;
+END
+$$;
+
 -- Who holds all that cano.grant_usage() gave until now, will be given what is
 -- new; whoever was given less by hand will not.
 SELECT pg_catalog.set_config('cano_update.roles',

@@ -13,7 +13,7 @@ use Test::More;
 our @EXPORT = qw(new_server use_database submit wait_ended run_story
   is_story close_gate open_gate wait_at_gate count_workers
   define_slow submit_slow wait_slow end_slow
-  attempt terminate_worker crash_by_worker use_strange_world);
+  attempt terminate_worker crash_by_worker use_strange_world install_script);
 
 my @servers;
 
@@ -78,6 +78,16 @@ SELECT cano.define('three', cano.task('a', 'note', next => 'b'), cano.task('b', 
 SELECT cano.define('gated', cano.task('a', 'note_behind_gate', next => 'b'), cano.task('b', 'note', next => 'c'),
 	cano.task('c', 'note', next => 'done'), cano.exit('done'));
 SQL
+	return;
+}
+
+# A script of the extension that is none of this version's, where CREATE and
+# ALTER EXTENSION find it.
+sub install_script
+{
+	my ($node, $name, $content) = @_;
+
+	PostgreSQL::Test::Utils::append_to_file($node->config_data('--sharedir') . "/extension/cano--$name.sql", $content);
 	return;
 }
 
