@@ -117,7 +117,8 @@ SELECT r.id AS run_id,
 	r.dead,
 	k.sequence,
 	coalesce(a.attempt, j.attempt, t.attempt) AS attempt,
-	coalesce(a.progress, f.progress) AS progress
+	coalesce(a.progress, f.progress) AS progress,
+	r.max_attempts
 FROM cano._run r
 JOIN cano._definition d ON d.id = r.definition
 LEFT JOIN LATERAL (
@@ -155,7 +156,8 @@ SELECT c.run AS run_id,
 	c.output,
 	c.version,
 	c.recorded_at,
-	r.cleared
+	r.cleared,
+	CASE c.mark WHEN 'u' THEN 'undone' WHEN 'f' THEN 'not undone' WHEN 's' THEN 'superseded' WHEN 'r' THEN 'resumed' END AS mark
 FROM cano._checkpoint c
 JOIN cano._run r ON r.id = c.run
 WHERE cano._can_see(r.owner, r.owner_name, r.origin);

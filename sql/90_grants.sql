@@ -30,7 +30,8 @@ BEGIN
 				p.proname, pg_get_function_identity_arguments(p.oid)) AS object
 		FROM pg_proc p
 		WHERE p.pronamespace = 'cano'::regnamespace
-			AND (p.proname NOT LIKE '\_%' OR p.proname = ANY ('{_available,_can_see,_circuit,_part,_slots}'))
+			AND (p.proname NOT LIKE '\_%' OR p.proname LIKE '\_draw\_%'
+				OR p.proname = ANY ('{_available,_can_see,_circuit,_part,_slots}'))
 			AND p.proname <> ALL ('{adopt,grant_usage,revoke_usage}')
 		UNION ALL
 		SELECT 'USAGE', 'ON TYPE cano.outcome'
