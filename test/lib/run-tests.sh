@@ -7,7 +7,7 @@
 set -uo pipefail
 . test/lib/workspace.sh
 
-KINDS="lint unit model fuzz compile analyse regress isolation pgtap tap demo bench"
+KINDS="lint unit model fuzz compile analyse regress isolation pgtap tap demo browser bench"
 TALLY=$WORK/tally
 LOGS=$WORK/logs
 TIME_LIMIT=900					# seconds, each kind
@@ -193,6 +193,13 @@ demo()
 	SHOW_LOG=1 run demo test/with_server.sh psql -X -q -v ON_ERROR_STOP=1 -f demo.sql
 	status=$?
 	tally demo $status $((status == 0)) $((status != 0)) 0
+}
+
+# Pages as a browser shows them.
+browser()
+{
+	SHOW_LOG=1 run browser test/with_server.sh -c test/no_workers.conf prove -v test/browser/pages.pl
+	tally browser $? $(count_tap "$LOGS/browser")
 }
 
 # Once through, for it not to rot: what it says of a build with debug points

@@ -64,6 +64,16 @@ install_packages()
 	as_root rm -f "$conf"
 }
 
+# Mermaid, for what draws with it to be tested by the real one: where there is
+# an npm, and it gets it.
+fetch_mermaid()
+{
+	command -v npm >/dev/null || return 0
+	(cd "$WORK" && timeout 60 npm pack --silent mermaid@11.17.2 && tar -xzf mermaid-*.tgz package/dist/mermaid.min.js &&
+		mv package/dist/mermaid.min.js .) >"$WORK/npm.log" 2>&1 || say "could not get Mermaid; its tests are skipped"
+	rm -rf "$WORK"/mermaid-*.tgz "$WORK/package"
+}
+
 # The temporary directory of this call; gone when the script ends, with
 # every server that still runs in it.  Always under /tmp: the paths of
 # sockets must be short.
