@@ -22,6 +22,7 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "common/pg_prng.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -37,7 +38,7 @@
 
 /* Executions between two looks at the memory, and how much may be lost. */
 #define LOOK_EVERY		20000
-#define MAY_GROW		(4 * 1024 * 1024)
+#define MAY_GROW		(2 * 1024 * 1024)
 
 /* Names that do not exist are remembered in the server's caches, too. */
 #define FORGET_BYTES	(64 * 1024 * 1024)
@@ -74,6 +75,7 @@ static const char *expected = "";
 Datum
 cano_fuzz(PG_FUNCTION_ARGS)
 {
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
 	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	Datum	   *elements;
 	int			argc;
@@ -86,6 +88,9 @@ cano_fuzz(PG_FUNCTION_ARGS)
 	for (int i = 0; i < argc; i++)
 		argv[i + 1] = TextDatumGetCString(elements[i]);
 	argc++;
+	MemoryContextSwitchTo(oldcontext);
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
 
 	target = find_target(name);
 	memory = AllocSetContextCreate(TopMemoryContext, "fuzz",
@@ -225,13 +230,16 @@ fuzz_found(const char *fmt,...)
 }
 
 /*
- * What was in use the first time is what is needed.
+ * What was in use the first time is what is needed.  The server keeps books of
+ * a transaction until its end.
  */
 static void
 look_at_memory(void)
 {
-	Size		used = lasting_memory();
+	Size		used;
 
+	SPI_commit();
+	used = lasting_memory();
 	if (allowed == 0)
 		allowed = used + MAY_GROW;
 	if (used > allowed)
