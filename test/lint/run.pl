@@ -7,6 +7,7 @@
 
 use strict;
 use warnings FATAL => 'all';
+use JSON::PP;
 use Test::More;
 
 sub slurp
@@ -160,7 +161,13 @@ none('every test that test/catalogue.md names exists',
 
 my ($version) = $makefile =~ /^EXTVERSION = (\S+)/m;
 like(slurp('cano.control'), qr/^default_version = '\Q$version\E'$/m, 'cano.control has the version of the Makefile');
-is(() = slurp('META.json') =~ /"version": "\Q$version\E"/g, 2, 'META.json has it, too');
+my $meta = decode_json(slurp('META.json'));
+is($meta->{version}, $version, 'META.json has it, too');
+is($meta->{provides}{cano}{version}, $version, 'twice');
+none('META.json has all that PGXN requires',
+	(grep { !$meta->{$_} } qw(name version abstract maintainer license provides meta-spec)),
+	(grep { !$meta->{provides}{cano}{$_} || !-e $meta->{provides}{cano}{$_} } qw(file docfile)),
+	(grep { !/^(name|version|abstract|description|maintainer|license|prereqs|provides|meta-spec|generated_by|tags|resources|no_index|release_status|x_\w+)$/ } sort keys %$meta));
 like(slurp('CHANGELOG.md'), qr/^## \Q$version\E /m, 'CHANGELOG.md has it, too');
 
 my $readme = slurp('README.md');
