@@ -56,7 +56,8 @@ END $$;
 CREATE TABLE t_foreign.call (call text);
 INSERT INTO t_foreign.call VALUES ('status(%s)'), ('result(%s)'), ('wait(%s, ''0'')'), ('cancel(%s)'), ('cancel(%s, ''x'')'), ('signal(%s, ''go'')'),
 	('signal(%s, ''go'', ''1'')'), ('resume(%s)'), ('resume(%s, ''a'')'), ('resume(%s, ''nowhere'', ''{}'', 7, true)'), ('resume(%s, true)'),
-	('resume(%s, keep_results => false, force => true)'), ('compensate(%s)');
+	('resume(%s, keep_results => false, force => true)'), ('compensate(%s)'),
+	('explain(%s)'), ('mermaid(%s)'), ('timeline(%s)'), ('timeline(%s, ''mermaid'')'), ('report(%s)');
 GRANT SELECT ON t_foreign.call TO t_foreign_bob;
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamespace = 'cano'::regnamespace AND p.prokind = 'f'
 	AND ('run' = ANY (p.proargnames) AND p.proname <> '_slots') AND p.proargtypes[0] = 'bigint'::regtype
