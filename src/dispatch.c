@@ -368,10 +368,11 @@ make_room(int wanted, TimestampTz now)
 	for (; wanted > 0; wanted--)
 	{
 		int			index = choose_leaver(now);
-		CanoSlot   *slot = &cano_shared->slots[index];
+		CanoSlot   *slot;
 
 		if (index < 0)
 			break;
+		slot = &cano_shared->slots[index];
 		slot->leave = true;
 		slot->asked_at = now;
 		SpinLockAcquire(&slot->mutex);
