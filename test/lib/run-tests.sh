@@ -268,7 +268,9 @@ case $BUILD in
 	undefined)
 		built="$built and the sanitizer of undefined behaviour"
 		flags=(COPT="-fsanitize=undefined -fno-sanitize-recover=all" SHLIB_LINK=-fsanitize=undefined)
+		# Preloaded, it reads its options before the server hides them.
 		export UBSAN_OPTIONS=print_stacktrace=1:log_path=$WORK/undefined
+		export LD_PRELOAD=$(gcc -print-file-name=libubsan.so)
 		;;
 	*) die "there is no build \"$BUILD\" (there are: coverage undefined)" ;;
 esac
@@ -299,6 +301,7 @@ for kind in $wanted; do
 	case $kind in *:*) only=${kind#*:} ;; esac
 	kind=${kind%%:*}
 	started=$SECONDS
+	: >"$LOGS/$kind"			# of another test of that kind
 	present $kind && $kind
 done
 started=$SECONDS

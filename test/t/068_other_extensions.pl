@@ -49,6 +49,8 @@ foreach my $what (sort keys %settings)
 	unlink $node->data_dir . '/others.conf';
 	$node->append_conf('others.conf', join "\n", @{ $settings{$what} });
 	$node->restart;
+	# The client may be slow between its statements.
+	local $ENV{PGOPTIONS} = '-c idle_in_transaction_session_timeout=0';
 	is($node->safe_psql('postgres', "SELECT count(*) FROM pg_file_settings WHERE sourcefile LIKE '%others.conf' AND applied"),
 		scalar(@{ $settings{$what} }), "$what: is set");
 
