@@ -225,13 +225,15 @@ judge_coverage()
 	tally coverage $status $((status == 0)) $((status != 0)) 0
 }
 
-# Of a build that watches itself: what it saw, which was the end of a server.
+# Of a build that watches itself: what it saw was the end of a server, and is in
+# that server's log or in what a failed kind has shown of it.
 judge_undefined()
 {
 	local reports
 
-	reports=$(find "$WORK" -maxdepth 1 -name 'undefined.*' | wc -l)
-	find "$WORK" -maxdepth 1 -name 'undefined.*' -exec cat {} + >"$LOGS/undefined"
+	grep -rah 'runtime error: ' tmp_check/log "$LOGS" 2>/dev/null | sort -u >undefined.reports
+	reports=$(wc -l <undefined.reports)
+	cp undefined.reports "$LOGS/undefined"
 	tally undefined 0 $((reports == 0)) $reports 0
 }
 
@@ -268,9 +270,6 @@ case $BUILD in
 	undefined)
 		built="$built and the sanitizer of undefined behaviour"
 		flags=(COPT="-fsanitize=undefined -fno-sanitize-recover=all" SHLIB_LINK=-fsanitize=undefined)
-		# Preloaded, it reads its options before the server hides them.
-		export UBSAN_OPTIONS=print_stacktrace=1:log_path=$WORK/undefined
-		export LD_PRELOAD=$(gcc -print-file-name=libubsan.so)
 		;;
 	*) die "there is no build \"$BUILD\" (there are: coverage undefined)" ;;
 esac

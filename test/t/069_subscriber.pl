@@ -22,7 +22,7 @@ my $run = submit($publisher, q{'three'});
 is_story($publisher, $run, 'a run on the publisher');
 close_gate($publisher);
 my $held = submit($publisher, q{'gated'});
-my $later = submit($publisher, q{'three', run_at => clock_timestamp() + '1 s'});
+my $later = submit($publisher, q{'three', run_at => clock_timestamp() + '5 s'});
 wait_at_gate($publisher);
 $publisher->wait_for_catchup('everything');
 
