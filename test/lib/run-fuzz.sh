@@ -23,10 +23,17 @@ not_ok()
 	sed 's/^/# /' "$2"
 }
 
+# A library of clang's own; where they are is different from release to release.
+runtime()
+{
+	find "$(clang -print-resource-dir)/lib/" -name "libclang_rt.$1-$(uname -m).a" -o \
+		-path "*/$(uname -m)*/libclang_rt.$1.a"
+}
+
 # A server of its own, whose cano is led by libFuzzer.
 build_server()
 {
-	local runtime=$(clang -print-runtime-dir) tree=$PWD/build/fuzz
+	local tree=$PWD/build/fuzz
 
 	make_private_postgres "$WORK/fuzz"
 	mkdir -p "$tree/src" "$WORK/found"
@@ -36,7 +43,7 @@ build_server()
 	(cd "$tree" &&
 		build_and_install WERROR=1 ASSERTS=1 CC=clang \
 			COPT="$FLAGS $QUIET -fsanitize=undefined -fsanitize-coverage=inline-8bit-counters,pc-table -fsanitize-coverage-ignorelist=uncovered" \
-			SHLIB_LINK="$runtime/libclang_rt.fuzzer_no_main-$(uname -m).a $runtime/libclang_rt.ubsan_standalone-$(uname -m).a -lstdc++ -lpthread -ldl -lrt -lm") &&
+			SHLIB_LINK="$(runtime fuzzer_no_main) $(runtime ubsan_standalone) -lstdc++ -lpthread -ldl -lrt -lm") &&
 		"$BINDIR/initdb" -D "$WORK/fuzz/data" -U postgres -A trust -E UTF8 --locale=C --no-sync &&
 		cat test/test.conf test/no_workers.conf >>"$WORK/fuzz/data/postgresql.conf" &&
 		alone -j <test/fuzz/fuzz.sql
