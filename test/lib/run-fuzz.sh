@@ -105,6 +105,7 @@ keep()
 		cp "$file" "$kept"
 		say "# input, kept as $kept/${file##*/}:"
 		sed 's/^/# /' "$file" | cat -v
+		say
 	done
 }
 
@@ -120,7 +121,7 @@ judge()
 			"$(sed -nE 's/^INFO: Loaded .*\(([0-9]+) inline .*/\1/p' "$log")"
 		sed -n 's/^fuzz /# /p' "$log"
 	else
-		grep -vE '^#[0-9]+\s+(NEW|REDUCE|pulse)|^0x' "$log" | tail -n 60 >short.log
+		grep -vE '^#[0-9]+\s+(NEW|REDUCE|pulse)|^0x' "$log" | tail -n 200 >short.log
 		not_ok "$1" short.log
 		keep "$1"
 	fi
