@@ -121,13 +121,15 @@ CREATE TABLE cano._timer (
 	data jsonb,
 	due_at timestamptz NOT NULL,
 	awaits text COLLATE "C",			-- name of the signal; '' = the answer to external work;
-										-- queued: of the workflow
+										-- queued, paused: of the workflow
 	waiting "char" NOT NULL				-- (r)etry, (t)imer, (s)chedule, (p)oll, si(g)nal, (b)ranches,
 										-- (i)tems, (c)hild, e(x)ternal, (l)ease, (d)eadline, (o)ther origin,
-										-- (q)ueued: too many are under way
+										-- (q)ueued: too many are under way,
+										-- pa(u)sed: so is its workflow
 );
 CREATE INDEX ON cano._timer (owner, due_at);
 CREATE INDEX ON cano._timer (awaits, owner, priority, id) WHERE waiting = 'q';
+CREATE INDEX ON cano._timer (awaits, id) WHERE waiting = 'u';
 
 -- Runs under way of workflows that limit how many: each has a number.
 CREATE TABLE cano._inside (
@@ -272,9 +274,10 @@ CREATE TABLE cano._work (
 	token text COLLATE "C",				-- null: nobody has taken it
 	lease_until timestamptz,
 	timer bigint,
+	parked boolean NOT NULL DEFAULT false,	-- its workflow is paused
 	PRIMARY KEY (run, sequence, attempt)
 );
-CREATE INDEX ON cano._work (queue, owner, priority, id) WHERE token IS NULL;
+CREATE INDEX ON cano._work (queue, owner, priority, id) WHERE token IS NULL AND NOT parked;
 CREATE UNIQUE INDEX ON cano._work (token) WHERE token IS NOT NULL;
 
 -- Jobs that took their session or the server down, and how often.

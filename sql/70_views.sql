@@ -91,7 +91,7 @@ SELECT r.id AS run_id,
 		WHEN n.run IS NOT NULL THEN 'compensating'
 		WHEN EXISTS (SELECT FROM cano._stop s WHERE s.run = r.id) THEN 'cancelling'
 		WHEN a.run_id IS NOT NULL THEN 'running'
-		WHEN t.waiting NOT IN ('o', 'q') THEN 'waiting'
+		WHEN t.waiting NOT IN ('o', 'q', 'u') THEN 'waiting'
 		ELSE 'queued'
 	END AS status,
 	coalesce(a.state, j.state, t.state, r.state) AS state,
@@ -189,7 +189,7 @@ SELECT f.run AS run_id,
 		WHEN b.status = 'f' THEN 'failed'
 		WHEN f.closed IS NOT NULL THEN 'cancelled'
 		WHEN a.run_id IS NOT NULL THEN 'running'
-		WHEN t.id IS NOT NULL THEN 'waiting'
+		WHEN t.waiting NOT IN ('o', 'u') THEN 'waiting'
 		ELSE 'queued'
 	END AS status,
 	coalesce(a.attempt, t.attempt, b.attempt) AS attempt,

@@ -6,6 +6,17 @@ LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'cano_look';
 COMMENT ON FUNCTION cano._look IS 'let the launcher look for work in this database after this transaction, and all processes for observers';
 
+CREATE FUNCTION cano.pause(workflow text) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cano_pause';
+COMMENT ON FUNCTION cano.pause IS
+	'begin nothing new of a workflow''s runs: they stay queued. Cancellations, time-outs and rollbacks go on';
+
+CREATE FUNCTION cano.unpause(workflow text) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cano_unpause';
+COMMENT ON FUNCTION cano.unpause IS 'let the runs of a paused workflow go on';
+
 /*
  * Runs carry the identity of the server that may run them, so that a copy of
  * a database (a restored dump, a clone, an upgraded cluster) does not run what

@@ -36,6 +36,7 @@
 #include "gate.h"
 #include "guc.h"
 #include "hook.h"
+#include "pause.h"
 #include "recorder.h"
 #include "shmem.h"
 #include "store.h"
@@ -405,6 +406,7 @@ settle(CanoBatch *batch)
 	CANO_POINT("batch-before-settle");
 	LockTimeout = 0;
 	cano_window_open(&window);
+	cano_pause_settle(&batch->drive.settlement);
 	place = cano_store_settle(&batch->drive.settlement, &due_at);
 	cano_gate_settle(&batch->drive.settlement);
 	place = cano_place_min(place, cano_fan_settle(&batch->drive.settlement));

@@ -41,11 +41,8 @@ typedef struct CacheEntry
 	const CanoDefinition *definition;
 } CacheEntry;
 
-static char *workflow_argument(FunctionCallInfo fcinfo);
 static Jsonb **parts_argument(FunctionCallInfo fcinfo, int *nparts);
 static int	store(const char *workflow, const CanoDocument *document);
-static void check_owner(const char *workflow, const CanoWorkflowRow *row,
-						Oid user);
 static void load(int64 id, CanoDefinitionRow *row);
 static void prepare_cache(void);
 
@@ -70,7 +67,7 @@ cano_define(PG_FUNCTION_ARGS)
 	int			nparts;
 
 	cano_window_refuse_restricted("cano.define");
-	workflow = workflow_argument(fcinfo);
+	workflow = cano_definition_argument(fcinfo);
 	parts = parts_argument(fcinfo, &nparts);
 	cano_document_parse(workflow, parts, nparts, &document);
 	PG_RETURN_INT32(store(workflow, &document));
@@ -86,7 +83,7 @@ cano_definition(PG_FUNCTION_ARGS)
 	char	   *workflow;
 	int64		id;
 
-	workflow = workflow_argument(fcinfo);
+	workflow = cano_definition_argument(fcinfo);
 	if (!PG_ARGISNULL(1) && PG_GETARG_INT32(1) < 1)
 		ereport(ERROR,
 				(errcode(cano_errcode(CANO_CAT_NOT_FOUND)),
@@ -98,8 +95,8 @@ cano_definition(PG_FUNCTION_ARGS)
 	PG_RETURN_JSONB_P(row.document);
 }
 
-static char *
-workflow_argument(FunctionCallInfo fcinfo)
+char *
+cano_definition_argument(FunctionCallInfo fcinfo)
 {
 	char	   *workflow;
 
@@ -155,7 +152,7 @@ store(const char *workflow, const CanoDocument *document)
 
 	cano_window_open(&window);
 	cano_store_definition_lock(workflow, user, user_name, &row);
-	check_owner(workflow, &row, user);
+	cano_definition_check_owner(workflow, &row, user);
 	if (row.version == 0 ||
 		!cano_store_definition_equal(workflow, row.version,
 									 document->document,
@@ -174,8 +171,9 @@ store(const char *workflow, const CanoDocument *document)
  * On another server the owner's number may be another role's: there the name
  * must match, too, or only superusers may go on.
  */
-static void
-check_owner(const char *workflow, const CanoWorkflowRow *row, Oid user)
+void
+cano_definition_check_owner(const char *workflow, const CanoWorkflowRow *row,
+							Oid user)
 {
 	char	   *name = GetUserNameFromId(row->owner, true);
 

@@ -8,11 +8,13 @@
 #ifndef CANO_DEFINITION_H
 #define CANO_DEFINITION_H
 
+#include "fmgr.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
 #include "function.h"
 #include "model.h"
+#include "store_definition.h"
 
 /* What the shell needs of a state beside what the core knows (same index). */
 typedef struct CanoStateExtra
@@ -94,5 +96,12 @@ extern const CanoDefinition *cano_definition_get(int64 id);
  * The id of a workflow's version (0 = the current one).  Raises CN404.
  */
 extern int64 cano_definition_find(const char *workflow, int version);
+
+/* A function's first argument, the name of a workflow.  Raises CN001. */
+extern char *cano_definition_argument(FunctionCallInfo fcinfo);
+
+/* Raise an error if the user must not change the workflow. */
+extern void cano_definition_check_owner(const char *workflow,
+										const CanoWorkflowRow *row, Oid user);
 
 #endif							/* CANO_DEFINITION_H */

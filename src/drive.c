@@ -154,6 +154,8 @@ drive_run(CanoDrive *drive, CanoRun *run)
 	}
 	for (;;)
 	{
+		if (run->duty != CANO_DUTY_AFTER && cano_drive_park(drive, run))
+			return;
 		if (cano_drive_must_stop(drive, run))
 		{
 			cano_drive_put_back(drive, run);

@@ -42,6 +42,8 @@ cano_drive_lane(CanoDrive *drive, CanoRun *lane)
 			drive->steps++;
 			return;
 		}
+		if (cano_drive_park(drive, lane))
+			return;
 		if (cano_drive_must_stop(drive, lane))
 		{
 			cano_drive_put_back(drive, lane);

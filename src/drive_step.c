@@ -27,6 +27,7 @@
 #include "guc.h"
 #include "hook.h"
 #include "pace.h"
+#include "pause.h"
 #include "shmem.h"
 #include "stop.h"
 #include "txn.h"
@@ -152,6 +153,20 @@ cano_drive_put_back(CanoDrive *drive, CanoRun *run)
 	else if (run->drain != NULL)
 		cano_settle_drain(&drive->settlement, run);
 	cano_wake_at_commit(drive->settlement.owner, drive->settlement.now, place);
+}
+
+bool
+cano_drive_park(CanoDrive *drive, CanoRun *run)
+{
+	if (!cano_pause_holds(run, drive->settlement.now))
+		return false;
+	if (run->resumed)
+		run->duty = CANO_DUTY_RESUME;
+	cano_settle_timer(&drive->settlement, run, DT_NOEND, CANO_WAIT_PAUSE);
+	if (run->branch != CANO_NO_BRANCH)
+		cano_fan_mark(&drive->settlement, run);
+	drive->steps++;
+	return true;
 }
 
 static void

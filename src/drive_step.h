@@ -45,6 +45,12 @@ extern bool cano_drive_must_stop(CanoDrive *drive, const CanoRun *run);
 extern bool cano_drive_take_step(CanoDrive *drive, CanoRun *run,
 								 CanoStep *step);
 
+/*
+ * Its workflow is paused, so the run is parked, with what it would do next.
+ * False: go on.
+ */
+extern bool cano_drive_park(CanoDrive *drive, CanoRun *run);
+
 /* Leave the rest to another transaction. */
 extern void cano_drive_put_back(CanoDrive *drive, CanoRun *run);
 

@@ -539,19 +539,22 @@ cano_settle_timer(CanoSettlement *settlement, CanoRun *run,
 				  TimestampTz due_at, char waiting)
 {
 	CanoRows   *rows = &settlement->timers;
-	int			row = add_job(settlement, rows, run, waiting != CANO_WAIT_RETRY);
+	int			row = add_job(settlement, rows, run, waiting != CANO_WAIT_RETRY &&
+							  waiting != CANO_WAIT_PAUSE);
 
-	cano_rows_set(rows, row, 16, TimestampTzGetDatum(due_at));
-	cano_rows_set(rows, row, 17, CharGetDatum(waiting));
+	cano_rows_set(rows, row, CANO_TIMER_DUE, TimestampTzGetDatum(due_at));
+	cano_rows_set(rows, row, CANO_TIMER_WAITING, CharGetDatum(waiting));
 	if (waiting == CANO_WAIT_EXTERNAL)
-		cano_rows_set_text(rows, row, 18, "");
-	else if (waiting == CANO_WAIT_GATE)
-		cano_rows_set_text(rows, row, 18, run->definition->workflow);
+		cano_rows_set_text(rows, row, CANO_TIMER_AWAITS, "");
+	else if (waiting == CANO_WAIT_GATE || waiting == CANO_WAIT_PAUSE)
+		cano_rows_set_text(rows, row, CANO_TIMER_AWAITS, run->definition->workflow);
 	else if (waiting == CANO_WAIT_SIGNAL)
 	{
-		cano_rows_set_text(rows, row, 18, run->definition->extra[run->state].signal);
+		cano_rows_set_text(rows, row, CANO_TIMER_AWAITS,
+						   run->definition->extra[run->state].signal);
 		cano_settle_listener(settlement, run->id);
 	}
+	settlement->parks |= waiting == CANO_WAIT_PAUSE;
 }
 
 /*

@@ -28,12 +28,18 @@
 	"owner, priority, id, run, duty, state, attempt, sequence, started_at," \
 	" since, errors, cursor, signal, fan, branch, data"
 
+/* The columns of a timer behind those. */
+#define CANO_TIMER_DUE		16
+#define CANO_TIMER_WAITING	17
+#define CANO_TIMER_AWAITS	18
+
 /* Sequence of a run that has no checkpoint yet. */
 #define CANO_NO_SEQUENCE	(-1)
 
 /* What timers are for that no run waits for; beside CanoWaiting. */
 #define CANO_WAIT_ORIGIN	'o' /* never due by itself */
 #define CANO_WAIT_GATE		'q' /* the run is queued, and may not begin yet */
+#define CANO_WAIT_PAUSE		'u' /* the run is queued, its workflow paused */
 #define CANO_WAIT_LEASE		'l'
 #define CANO_WAIT_DEADLINE	'd'
 
@@ -113,6 +119,7 @@ typedef struct CanoSettlement
 	CanoRows	checkpoints;
 	CanoRows	jobs;
 	CanoRows	timers;
+	bool		parks;			/* some of them are of paused workflows */
 	CanoRows	attempts;
 	CanoRows	endings;
 	CanoRows	keys;			/* to free */

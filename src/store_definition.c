@@ -21,7 +21,6 @@
 /* How often a workflow may vanish between our looking for it and locking it. */
 #define MAX_TRIES	10
 
-static bool lock_existing(const char *workflow, CanoWorkflowRow *row);
 static Datum column(int number, bool *isnull);
 
 void
@@ -35,7 +34,7 @@ cano_store_definition_lock(const char *workflow, Oid owner,
 		4, {TEXTOID, OIDOID, NAMEOID, INT8OID}
 	};
 
-	if (lock_existing(workflow, row))
+	if (cano_store_definition_lock_existing(workflow, row))
 		return;
 	for (int i = 0; i < MAX_TRIES; i++)
 	{
@@ -48,14 +47,14 @@ cano_store_definition_lock(const char *workflow, Oid owner,
 
 		/* Waits for another session that is just adding the same name. */
 		cano_statement_run(&insert, values, NULL, SPI_OK_INSERT);
-		if (lock_existing(workflow, row))
+		if (cano_store_definition_lock_existing(workflow, row))
 			return;
 	}
 	elog(ERROR, "could not lock workflow \"%s\"", workflow);
 }
 
-static bool
-lock_existing(const char *workflow, CanoWorkflowRow *row)
+bool
+cano_store_definition_lock_existing(const char *workflow, CanoWorkflowRow *row)
 {
 	static CanoStatement lock = {
 		"SELECT w.owner, w.owner_name, w.version, w.origin "

@@ -38,6 +38,10 @@ extern void cano_store_definition_lock(const char *workflow, Oid owner,
 									   const char *owner_name,
 									   CanoWorkflowRow *row);
 
+/* The same, but false if there is none. */
+extern bool cano_store_definition_lock_existing(const char *workflow,
+												CanoWorkflowRow *row);
+
 /* Has this version this content? */
 extern bool cano_store_definition_equal(const char *workflow, int version,
 										const Jsonb *document,

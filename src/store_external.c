@@ -103,12 +103,13 @@ static CanoStatement hold = {
 static CanoStatement owners_of = {
 	"WITH RECURSIVE head AS ("
 	"	(SELECT w.owner, w.priority, w.id FROM cano._work w"
-	"	WHERE w.queue = $1 AND w.token IS NULL"
+	"	WHERE w.queue = $1 AND w.token IS NULL AND NOT w.parked"
 	"	ORDER BY w.owner, w.priority, w.id LIMIT 1)"
 	"	UNION ALL"
 	"	SELECT n.owner, n.priority, n.id FROM head h, LATERAL ("
 	"		SELECT w.owner, w.priority, w.id FROM cano._work w"
-	"		WHERE w.queue = $1 AND w.token IS NULL AND w.owner > h.owner"
+	"		WHERE w.queue = $1 AND w.token IS NULL AND NOT w.parked"
+	"		AND w.owner > h.owner"
 	"		ORDER BY w.owner, w.priority, w.id LIMIT 1) n)"
 	" SELECT h.owner FROM head h ORDER BY h.priority, h.id",
 	1, {TEXTOID}
@@ -116,7 +117,7 @@ static CanoStatement owners_of = {
 
 /*
  * Work is handed out while its run waits for it here: not when the run is
- * being stopped, and not in a copy of the database.
+ * being stopped or its workflow paused, and not in a copy of the database.
  */
 static CanoStatement take = {
 	"WITH chosen AS ("
@@ -124,7 +125,9 @@ static CanoStatement take = {
 	"	FROM cano._work w"
 	"	JOIN cano._timer t ON t.id = w.id AND t.run = w.run AND t.waiting = 'x'"
 	"	JOIN cano._run r ON r.id = w.run AND r.origin = $3"
-	"	WHERE w.queue = $1 AND w.owner = $2 AND w.token IS NULL"
+	"	JOIN cano._definition d ON d.id = r.definition"
+	"	JOIN cano._workflow f ON f.workflow = d.workflow AND NOT f.paused"
+	"	WHERE w.queue = $1 AND w.owner = $2 AND w.token IS NULL AND NOT w.parked"
 	"	ORDER BY w.priority, w.id LIMIT $4"
 	"	FOR UPDATE OF w SKIP LOCKED)"
 	", leased AS ("
