@@ -33,6 +33,7 @@ CREATE TABLE cano._definition (
 	document jsonb NOT NULL,
 	functions jsonb NOT NULL,
 	created_at timestamptz NOT NULL,
+	keep interval NOT NULL,				-- how long ended runs stay
 	UNIQUE (workflow, version)
 );
 
@@ -99,6 +100,7 @@ CREATE TABLE cano._job (
 	data jsonb,
 	PRIMARY KEY (owner, priority, id)
 );
+CREATE INDEX ON cano._job (run) WHERE duty = 'a';
 
 -- What is due later: a job and when.  due_at is infinity while nothing but
 -- an act of somebody (unpause, adopt) makes it due.
@@ -130,6 +132,7 @@ CREATE TABLE cano._timer (
 CREATE INDEX ON cano._timer (owner, due_at);
 CREATE INDEX ON cano._timer (awaits, owner, priority, id) WHERE waiting = 'q';
 CREATE INDEX ON cano._timer (awaits, id) WHERE waiting = 'u';
+CREATE INDEX ON cano._timer (run) WHERE duty = 'a';
 
 -- Runs under way of workflows that limit how many: each has a number.
 CREATE TABLE cano._inside (

@@ -17,6 +17,12 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cano_unpause';
 COMMENT ON FUNCTION cano.unpause IS 'let the runs of a paused workflow go on';
 
+CREATE FUNCTION cano.purge(older_than interval, workflow text DEFAULT NULL) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cano_purge';
+COMMENT ON FUNCTION cano.purge IS
+	'remove the caller''s own runs that ended so long ago, with all that is known of them, and return how many; options(keep) does so by itself. A run that somebody is just resuming, or whose parent or child is under way, stays';
+
 /*
  * Runs carry the identity of the server that may run them, so that a copy of
  * a database (a restored dump, a clone, an upgraded cluster) does not run what

@@ -50,7 +50,8 @@ void
 cano_drive(CanoDrive *drive, CanoRun *run)
 {
 	drive->settlement.now = cano_now();
-	if (look(drive, run) || (run->ended && run->duty != CANO_DUTY_AFTER))
+	if (run->definition_id == 0 || look(drive, run) ||
+		(run->ended && run->duty != CANO_DUTY_AFTER))
 	{
 		drive->steps++;
 		return;

@@ -42,6 +42,7 @@
 #include "scan.h"
 #include "shared.h"
 #include "shmem.h"
+#include "sweep.h"
 
 #define SECONDS(n)			(INT64CONST(n) * USECS_PER_SEC)
 #define LONGEST_WAIT_MS		60000L	/* the clock may be set meanwhile */
@@ -163,6 +164,7 @@ become_launcher(void)
 		cano_shared->scans[i].stamp = ++cano_shared->last_stamp;
 	for (int i = 0; i < CANO_SCANS; i++)
 		cano_shared->scans[i].database = InvalidOid;
+	cano_shared->sweep.leave = true;
 	LWLockRelease(cano_shared->lock);
 }
 
@@ -185,11 +187,13 @@ pass(void)
 	take_requests();
 	end_scans();
 	cano_dispatch_reap(now);
+	cano_sweep_reap(now);
 	if (cano_enabled)
 	{
 		cano_dispatch_survey(now);
 		scan_waits = start_scans(now);
 		cano_dispatch_workers(now, scan_waits);
+		cano_sweep_start(now);
 	}
 	return next_pass;
 }
@@ -306,6 +310,8 @@ end_scans(void)
 
 			if (scan->succeeded || cano_launcher_is_gone(&key))
 			{
+				if (scan->serves)
+					cano_sweep_add(pending->database);
 				if (!scan->succeeded)
 					cano_scan_forget_marks(pending->database);
 				pending->failures = 0;
@@ -368,7 +374,7 @@ start_scan(PendingScan *pending, TimestampTz now)
 		scan->database = pending->database;
 		scan->stamp = ++cano_shared->last_stamp;
 		scan->started_at = now;
-		scan->succeeded = false;
+		scan->succeeded = scan->serves = false;
 		arguments.scan = i;
 		arguments.stamp = scan->stamp;
 		break;

@@ -47,6 +47,7 @@ static void forget_mark(const CanoMark *mark);
 static void exit_callback(int code, Datum arg);
 
 static CanoScanArguments arguments;
+static bool serves = false;
 static bool succeeded = false;
 
 /*
@@ -186,6 +187,7 @@ cano_scan_main(Datum arg)
 	switch (cano_scan_extension())
 	{
 		case CANO_EXTENSION_FITS:
+			serves = true;
 			scan_database();
 			break;
 		case CANO_EXTENSION_OTHER_VERSION:
@@ -209,6 +211,7 @@ exit_callback(int code, Datum arg)
 	if (scan->stamp == arguments.stamp)
 	{
 		scan->succeeded = succeeded;
+		scan->serves = serves;
 		scan->database = InvalidOid;
 	}
 	cano_launcher_wake();

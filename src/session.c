@@ -23,9 +23,12 @@
 #include "debug.h"
 #include "error.h"
 #include "function.h"
+#include "guc.h"
 #include "hook.h"
 #include "json.h"
 #include "lookup.h"
+#include "purge.h"
+#include "shared.h"
 #include "shmem.h"
 #include "txn.h"
 #include "wait.h"
@@ -37,10 +40,16 @@ PG_FUNCTION_INFO_V1(cano_orchestrate);
 static void become_worker(FunctionCallInfo fcinfo, const char *procedure);
 static void stop_being_worker(void);
 static void work_until_idle(int max_steps, TimestampTz until);
+static void sweep(void);
+static bool never(void);
 static Jsonb *work_until_ended(int64 run);
 
 /* The longest that orchestrate sleeps before it looks for itself. */
 #define LOOK_AGAIN_MS	1000
+
+/* How long it may sweep, and how often it does when there is little to do. */
+#define SWEEP_MS		100
+#define SWEEP_PAUSE_MS	60000
 
 /*
  * PROCEDURE work(max_steps integer, max_time interval)
@@ -159,6 +168,41 @@ work_until_idle(int max_steps, TimestampTz until)
 		}
 		CHECK_FOR_INTERRUPTS();
 	} while (!result.idle && GetCurrentTimestamp() < until);
+	sweep();
+}
+
+/*
+ * Where no process does that, the sessions remove what ended long ago, now and
+ * then.
+ */
+static void
+sweep(void)
+{
+	static TimestampTz sweep_at = DT_NOBEGIN;
+	static int64 cursor = 0;
+	TimestampTz now = cano_now();
+
+	if ((cano_shared != NULL && cano_enabled) || now < sweep_at)
+		return;
+	sweep_at = TimestampTzPlusMilliseconds(now, SWEEP_PAUSE_MS);
+	SPI_commit();
+	PG_TRY();
+	{
+		if (cano_purge_expired(&cursor, SWEEP_MS, never))
+			sweep_at = now;
+	}
+	PG_CATCH();
+	{
+		cano_txn_unwind();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
+static bool
+never(void)
+{
+	return false;
 }
 
 /*

@@ -157,7 +157,20 @@ typedef struct CanoScan
 	uint32		stamp;
 	TimestampTz started_at;
 	bool		succeeded;
+	bool		serves;			/* the extension is there */
 } CanoScan;
+
+/* The process that removes runs that ended long ago, if there is one. */
+typedef struct CanoSweep
+{
+	Oid			database;		/* InvalidOid: it has ended */
+	Oid			swept;			/* the same, and stays */
+	uint32		stamp;
+	bool		leave;			/* asked to; it reads it without a lock */
+	bool		succeeded;
+	bool		more;			/* it should come again soon ... */
+	int64		cursor;			/* ... and go on here */
+} CanoSweep;
 
 typedef struct CanoShared
 {
@@ -179,6 +192,7 @@ typedef struct CanoShared
 	CanoMark	marks[CANO_MARKS];
 	CanoHold	holds[CANO_HOLDS];
 	CanoScan	scans[CANO_SCANS];
+	CanoSweep	sweep;
 	int			nworker_slots;	/* slots from here on were never a worker's */
 	CanoSlot	slots[CANO_SLOTS];
 	CanoTask	tasks[CANO_SLOTS];

@@ -307,6 +307,11 @@ cano_slot_ask_database(Oid database)
 		if (cano_shared->scans[i].database == database)
 			count++;
 	}
+	if (cano_shared->sweep.database == database)
+	{
+		cano_shared->sweep.leave = true;
+		count++;
+	}
 	LWLockRelease(cano_shared->lock);
 	return count;
 }

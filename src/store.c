@@ -106,7 +106,7 @@ static CanoStatement promote_family = {
 	"	(SELECT x.crashes FROM cano._crash x WHERE x.job = c.id) END," \
 	"	s.run IS NOT NULL, s.reason, c.branch, b.input," \
 	"	c.fan, " CANO_FAN_COLUMNS \
-	" FROM claimed c JOIN cano._run r ON r.id = c.run" \
+	" FROM claimed c LEFT JOIN cano._run r ON r.id = c.run" \
 	" LEFT JOIN LATERAL (SELECT o.run, o.reason FROM cano._stop o" \
 	"	WHERE o.run = CASE WHEN (SELECT EXISTS (SELECT FROM cano._stop)) THEN c.run END" \
 	"	ORDER BY o.id LIMIT 1) s ON true" \
@@ -380,7 +380,7 @@ load_run(CanoSettlement *settlement, CanoRun *run, int row)
 	run->parent = cano_column_int64(row, n++, 0);
 	run->depth = cano_column_int32(row, n++, 0);
 	run->began_at = cano_column_time(row, n++, DT_NOBEGIN);
-	run->ended = !cano_column_bool(row, n++, true);
+	run->ended = !cano_column_bool(row, n++, false);
 	run->crashes = cano_column_int32(row, n++, NEVER_CRASHED);
 	run->stop = cano_column_bool(row, n++, false);
 	run->stop_reason = cano_column_text(row, n++);

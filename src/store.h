@@ -89,7 +89,7 @@ typedef struct CanoRun
 	CanoEnding	child;			/* child: how it ended */
 	Jsonb	   *child_error;
 	Jsonb	   *data;
-	int64		definition_id;
+	int64		definition_id;	/* 0: the run is not there any more */
 	const CanoDefinition *definition;
 	int64		origin;
 	int32		max_attempts;	/* 0 = the state's */

@@ -99,8 +99,9 @@ cano_store_definition_add(const char *workflow, int version, Oid owner,
 						  const Jsonb *functions, TimestampTz created_at)
 {
 	static CanoStatement insert = {
-		"INSERT INTO cano._definition (id, workflow, version, owner, owner_name, document, functions, created_at) "
-		"VALUES (nextval('cano._definition_id'), $1, $2, $3, $4, $5, $6, $7)",
+		"INSERT INTO cano._definition (id, workflow, version, owner, owner_name, document, functions, created_at, keep) "
+		"VALUES (nextval('cano._definition_id'), $1, $2, $3, $4, $5, $6, $7, "
+		"coalesce(($5 -> 'options' ->> 'keep')::interval, '30 days'))",
 		7, {TEXTOID, INT4OID, OIDOID, NAMEOID, JSONBOID, JSONBOID, TIMESTAMPTZOID}
 	};
 	static CanoStatement update = {
