@@ -68,6 +68,7 @@ CREATE TABLE cano._run (
 	error jsonb
 ) WITH (fillfactor = 80);
 CREATE INDEX ON cano._run (parent) WHERE parent IS NOT NULL;
+CREATE INDEX ON cano._run (id) WHERE dead;
 
 -- The keys of runs that have not ended.
 CREATE TABLE cano._key (

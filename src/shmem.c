@@ -15,6 +15,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "access/htup_details.h"
+#include "access/xlog.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -48,6 +50,7 @@ static void put_slot(ReturnSetInfo *rsinfo, const CanoSlot *slot,
 static Datum text_datum(const char *string, bool *isnull);
 
 PG_FUNCTION_INFO_V1(cano_slots);
+PG_FUNCTION_INFO_V1(cano_engine);
 
 CanoShared *cano_shared = NULL;
 HTAB	   *cano_lanes = NULL;
@@ -516,4 +519,27 @@ text_datum(const char *string, bool *isnull)
 	if (*isnull)
 		return (Datum) 0;
 	return PointerGetDatum(cstring_to_text_with_len(string, length));
+}
+
+/*
+ * _engine(OUT preloaded boolean, OUT version text, OUT launcher boolean,
+ * OUT system bigint, OUT now timestamptz)
+ */
+Datum
+cano_engine(PG_FUNCTION_ARGS)
+{
+	Datum		values[] = {
+		BoolGetDatum(cano_shared != NULL),
+		CStringGetTextDatum(CANO_VERSION),
+		BoolGetDatum(cano_shared != NULL && cano_shared->launcher != NULL),
+		Int64GetDatum((int64) GetSystemIdentifier()),
+		TimestampTzGetDatum(cano_now())
+	};
+	bool		nulls[lengthof(values)] = {0};
+	TupleDesc	desc;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values,
+											 nulls));
 }

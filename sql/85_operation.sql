@@ -1,0 +1,263 @@
+/*
+ * Operation: what is wrong, and how much of what there is.  Everybody sees
+ * what is theirs, like everywhere.
+ */
+CREATE FUNCTION cano._engine(
+	OUT preloaded boolean, OUT version text, OUT launcher boolean, OUT system bigint, OUT now timestamptz)
+LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'cano_engine';
+COMMENT ON FUNCTION cano._engine IS 'the library, and its clock';
+
+-- Jobs and timers with their runs: as many rows as there are waiting.
+CREATE VIEW cano._pending WITH (security_barrier) AS
+SELECT q.run AS run_id,
+	d.workflow,
+	r.owner_name AS role,
+	r.origin,
+	r.status,
+	q.duty,
+	q.waiting,
+	q.branch,
+	q.due_at
+FROM (SELECT j.run, j.duty, NULL::"char" AS waiting, j.branch, NULL::timestamptz AS due_at FROM cano._job j
+	UNION ALL
+	SELECT t.run, t.duty, t.waiting, t.branch, t.due_at FROM cano._timer t) q
+JOIN cano._run r ON r.id = q.run
+JOIN cano._definition d ON d.id = r.definition
+WHERE cano._can_see(r.owner, r.owner_name, r.origin);
+COMMENT ON VIEW cano._pending IS 'what is due now or later';
+
+/*
+ * Of every role that has any the first job and the first timer, found by
+ * jumping from role to role.  A job is due since the newest checkpoint of its
+ * run.
+ */
+CREATE VIEW cano._heads WITH (security_barrier) AS
+WITH RECURSIVE job (owner, priority, id, run) AS (
+	(SELECT j.owner, j.priority, j.id, j.run FROM cano._job j ORDER BY j.owner, j.priority, j.id LIMIT 1)
+	UNION ALL
+	SELECT n.owner, n.priority, n.id, n.run FROM job, LATERAL (
+		SELECT j.owner, j.priority, j.id, j.run FROM cano._job j WHERE j.owner > job.owner
+		ORDER BY j.owner, j.priority, j.id LIMIT 1) n
+), timer (owner, due_at, run) AS (
+	(SELECT t.owner, t.due_at, t.run FROM cano._timer t ORDER BY t.owner, t.due_at LIMIT 1)
+	UNION ALL
+	SELECT n.owner, n.due_at, n.run FROM timer, LATERAL (
+		SELECT t.owner, t.due_at, t.run FROM cano._timer t WHERE t.owner > timer.owner
+		ORDER BY t.owner, t.due_at LIMIT 1) n
+), head (owner, run, due_at) AS (
+	SELECT j.owner, j.run, coalesce((SELECT c.recorded_at FROM cano._checkpoint c WHERE c.run = j.run
+		ORDER BY c.sequence DESC LIMIT 1), '-infinity') FROM job j
+	UNION ALL
+	SELECT t.owner, t.run, t.due_at FROM timer t)
+SELECT h.owner,
+	r.owner_name AS role,
+	h.run AS run_id,
+	greatest(h.due_at, r.submitted_at, r.run_at, r.resumed_at) AS due_at
+FROM head h
+JOIN cano._run r ON r.id = h.run
+WHERE cano._can_see(r.owner, r.owner_name, r.origin)
+	AND r.origin = (SELECT e.system FROM cano._engine() e);
+COMMENT ON VIEW cano._heads IS 'what is first due of every role''s work';
+
+-- What a server that died or a rule that was broken would leave behind.
+CREATE VIEW cano._strays WITH (security_barrier) AS
+SELECT s.what, d.workflow, s.run AS run_id
+FROM (SELECT 'key' AS what, k.run FROM cano._key k
+	UNION ALL SELECT 'place', i.run FROM cano._inside i
+	UNION ALL SELECT 'rollback', n.run FROM cano._drain n) s
+JOIN cano._run r ON r.id = s.run
+JOIN cano._definition d ON d.id = r.definition
+WHERE r.status <> 'active' AND cano._can_see(r.owner, r.owner_name, r.origin);
+COMMENT ON VIEW cano._strays IS 'what runs that have ended hold on to; there should be none';
+
+CREATE VIEW cano._crashes WITH (security_barrier) AS
+SELECT x.run AS run_id, d.workflow, x.crashes, x.last_at
+FROM cano._crash x
+JOIN cano._run r ON r.id = x.run
+JOIN cano._definition d ON d.id = r.definition
+WHERE x.crashes > 0 AND cano._can_see(r.owner, r.owner_name, r.origin);
+COMMENT ON VIEW cano._crashes IS 'jobs that took their session or the server down, and how often';
+
+-- Of the oldest runs retention should have left none whose time is over.
+CREATE VIEW cano._oldest WITH (security_barrier) AS
+SELECT r.id AS run_id, r.ended_at + d.keep AS over_at
+FROM (SELECT o.* FROM cano._run o ORDER BY o.id LIMIT 1000) r
+JOIN cano._definition d ON d.id = r.definition
+WHERE r.status <> 'active' AND r.origin = (SELECT e.system FROM cano._engine() e)
+	AND cano._can_see(r.owner, r.owner_name, r.origin);
+COMMENT ON VIEW cano._oldest IS 'when it was time to remove the oldest runs';
+
+CREATE VIEW cano._latest AS
+SELECT s.last_value AS id,
+	(SELECT r.submitted_at FROM cano._run r ORDER BY r.id DESC LIMIT 1) AS submitted_at
+FROM cano._id s;
+COMMENT ON VIEW cano._latest IS 'the latest id, and when the latest run was submitted';
+
+/*
+ * Each finding has a hint that can be executed as it stands.  What is long: a
+ * minute for work that nobody is at, ten for a transaction, an hour for what
+ * retention has left.
+ */
+CREATE FUNCTION cano._health_of_server(OUT finding text, OUT severity text, OUT detail text, OUT hint text)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL RESTRICTED
+BEGIN ATOMIC
+	WITH e AS MATERIALIZED (
+		SELECT n.*, pg_catalog.current_setting('max_worker_processes')::integer AS processes,
+			pg_catalog.current_setting('cano.max_workers')::integer + 1
+				+ (pg_catalog.current_setting('max_logical_replication_workers')::integer > 0)::integer AS needed
+		FROM cano._engine() n)
+	SELECT 'not_preloaded', 'warning',
+		'The library is not preloaded: there are no background workers, and each session has limiters, breakers and counters of its own.',
+		'ALTER SYSTEM SET shared_preload_libraries = cano; -- and what is set already; then restart the server'
+	FROM e WHERE NOT e.preloaded
+	UNION ALL
+	SELECT 'other_version', 'error',
+		pg_catalog.format('The library is version %s, the extension %s: nothing is run in this database.', e.version, x.extversion),
+		'ALTER EXTENSION cano UPDATE; -- or restart the server, if the library was updated'
+	FROM e, pg_catalog.pg_extension x WHERE x.extname = 'cano' AND x.extversion <> e.version
+	UNION ALL
+	SELECT 'disabled', 'warning', 'cano.enabled is off: there are no background workers.',
+		'ALTER SYSTEM SET cano.enabled = on; SELECT pg_reload_conf();'
+	FROM e WHERE e.preloaded AND NOT pg_catalog.current_setting('cano.enabled')::boolean
+	UNION ALL
+	SELECT 'no_launcher', 'error', 'The launcher is not there: no worker is started.',
+		'SELECT pg_current_logfile(); -- says why: it is started again a second after each end'
+	FROM e WHERE e.preloaded AND NOT e.launcher AND NOT pg_catalog.pg_is_in_recovery()
+	UNION ALL
+	SELECT 'few_processes', 'info',
+		pg_catalog.format('max_worker_processes is %s; cano.max_workers, the launcher and what PostgreSQL starts itself may need %s.', e.processes, e.needed),
+		pg_catalog.format('ALTER SYSTEM SET max_worker_processes = %s; -- then restart the server', greatest(e.needed + 8, 16))
+	FROM e WHERE e.preloaded AND e.processes < e.needed
+	UNION ALL
+	SELECT 'autovacuum_off', 'warning', 'Autovacuum is off: what the queue leaves behind is not cleaned up.',
+		'ALTER SYSTEM RESET autovacuum; ALTER SYSTEM RESET track_counts; SELECT pg_reload_conf();'
+	FROM e WHERE NOT (pg_catalog.current_setting('autovacuum')::boolean AND pg_catalog.current_setting('track_counts')::boolean)
+	UNION ALL
+	SELECT 'old_snapshot', 'warning',
+		pg_catalog.format('Session %s of role %s (%s) has a transaction that began at %s: nothing that became dead since is cleaned up.',
+			a.pid, a.usename, coalesce(nullif(a.application_name, ''), a.backend_type), a.xact_start),
+		pg_catalog.format('SELECT pg_terminate_backend(%s);', a.pid)
+	FROM e, LATERAL (SELECT s.* FROM pg_catalog.pg_stat_activity s
+		WHERE s.xact_start < e.now - '10 min'::interval AND (s.backend_xmin IS NOT NULL OR s.backend_xid IS NOT NULL)
+			AND s.pid <> pg_catalog.pg_backend_pid() AND s.backend_type NOT LIKE 'cano %'
+			AND (s.datname = pg_catalog.current_database() OR s.datname IS NULL)
+		ORDER BY s.xact_start LIMIT 1) a
+	UNION ALL
+	SELECT 'old_prepared_transaction', 'warning',
+		pg_catalog.format('Transaction %L of role %s was prepared at %s: it keeps its locks, and nothing that became dead since is cleaned up.', p.gid, p.owner, p.prepared),
+		pg_catalog.format('ROLLBACK PREPARED %L; -- or COMMIT PREPARED', p.gid)
+	FROM e, pg_catalog.pg_prepared_xacts p
+	WHERE p.database = pg_catalog.current_database() AND p.prepared < e.now - '10 min'::interval
+	UNION ALL
+	SELECT 'clock_set_back', 'warning',
+		pg_catalog.format('The latest run was submitted at %s, which is yet to come: what waits for a time waits too long.', l.submitted_at),
+		'SELECT clock_timestamp(); -- compare it with a clock that is right'
+	FROM e, cano._latest l WHERE l.submitted_at > e.now + '1 min'::interval
+	UNION ALL
+	SELECT 'ids_run_out', 'error', pg_catalog.format('%s of %s ids of runs and jobs are used up.', l.id, 1::bigint << 48),
+		pg_catalog.format('ALTER SYSTEM SET cano.node_id = %s; SELECT pg_reload_conf(); ALTER SEQUENCE cano._id RESTART;',
+			pg_catalog.current_setting('cano.node_id')::integer + 1)
+	FROM cano._latest l WHERE l.id > (1::bigint << 48) / 10 * 9
+	UNION ALL
+	SELECT 'old_transaction_ids', 'error',
+		pg_catalog.format('Table %s was not frozen for %s transactions.', c.oid::pg_catalog.regclass, pg_catalog.age(c.relfrozenxid)),
+		pg_catalog.format('VACUUM (FREEZE) %s;', c.oid::pg_catalog.regclass)
+	FROM pg_catalog.pg_class c
+	WHERE c.relnamespace = 'cano'::pg_catalog.regnamespace AND c.relkind = 'r'
+		AND pg_catalog.age(c.relfrozenxid) > pg_catalog.current_setting('autovacuum_freeze_max_age')::bigint * 3 / 2;
+END;
+COMMENT ON FUNCTION cano._health_of_server IS 'what is wrong with the server, as far as the reader may know';
+
+-- Who has work that is due, and why nobody could do it.
+CREATE VIEW cano._barred WITH (security_barrier) AS
+SELECT h.owner, h.role, min(h.due_at) AS due_at,
+	CASE WHEN a.oid IS NULL THEN 'it does not exist'
+		WHEN NOT a.rolcanlogin THEN 'it cannot log in'
+		WHEN NOT pg_catalog.has_database_privilege(a.oid, pg_catalog.current_database(), 'CONNECT') THEN 'it may not connect to this database'
+		WHEN NOT pg_catalog.has_schema_privilege(a.oid, 'cano', 'USAGE') THEN 'it may not use cano'
+		WHEN a.rolsuper AND NOT pg_catalog.current_setting('cano.allow_superuser_runs')::boolean THEN 'superusers may not have runs'
+	END AS why,
+	CASE WHEN a.oid IS NULL THEN pg_catalog.format('SELECT run_id, cano.cancel(run_id) FROM cano.runs WHERE role = %L AND ended_at IS NULL;', h.role)
+		WHEN NOT a.rolcanlogin THEN pg_catalog.format('ALTER ROLE %I LOGIN;', h.role)
+		WHEN NOT pg_catalog.has_database_privilege(a.oid, pg_catalog.current_database(), 'CONNECT') THEN
+			pg_catalog.format('GRANT CONNECT ON DATABASE %I TO %I;', pg_catalog.current_database(), h.role)
+		WHEN NOT pg_catalog.has_schema_privilege(a.oid, 'cano', 'USAGE') THEN
+			pg_catalog.format('SELECT cano.grant_usage(%L);', pg_catalog.quote_ident(h.role))
+		ELSE 'ALTER SYSTEM SET cano.allow_superuser_runs = on; SELECT pg_reload_conf();'
+	END AS hint
+FROM cano._heads h
+LEFT JOIN pg_catalog.pg_roles a ON a.oid = h.owner
+GROUP BY h.owner, h.role, a.oid, a.rolcanlogin, a.rolsuper;
+COMMENT ON VIEW cano._barred IS 'roles that have work, since when it is due, and what they lack';
+
+CREATE FUNCTION cano._health_of_work(OUT finding text, OUT severity text, OUT detail text, OUT hint text)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL RESTRICTED
+BEGIN ATOMIC
+	WITH e AS MATERIALIZED (SELECT n.now, n.system FROM cano._engine() n),
+	dead AS MATERIALIZED (
+		SELECT l.*, l.error ->> 'category' = 'poisoned' AS poisoned
+		FROM e, cano.dead_letters l WHERE l.dead_at > e.now - '1 day'::interval)
+	SELECT 'role_barred', 'error', pg_catalog.format('Work of role %s is due since %s, but %s.', b.role, b.due_at, b.why), b.hint
+	FROM e, cano._barred b WHERE b.why IS NOT NULL AND b.due_at <= e.now
+	UNION ALL
+	SELECT 'stuck', 'error', pg_catalog.format('Work of role %s is due since %s, and nobody is at it.', b.role, b.due_at),
+		pg_catalog.format('SET ROLE %I; CALL cano.work(); RESET ROLE;', b.role)
+	FROM e, cano._barred b
+	WHERE b.why IS NULL AND b.due_at < e.now - '1 min'::interval
+		AND NOT EXISTS (SELECT FROM cano._slots() s WHERE s.role = b.owner AND s.status = 'running'
+			AND s.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()))
+	UNION ALL
+	SELECT 'long_task', 'warning',
+		pg_catalog.format('Task %s in state "%s" of run %s (%s) has been running since %s.', a.task, a.state, a.run_id, a.workflow, a.since),
+		pg_catalog.format('SELECT cano.cancel(%s);', a.run_id)
+	FROM e, cano.activity a WHERE a.since < e.now - pg_catalog.current_setting('cano.long_task')::interval
+	UNION ALL
+	SELECT 'crashes', 'error',
+		pg_catalog.format('Run %s (%s) has taken its session or the server down: %s times, the last time at %s.', c.run_id, c.workflow, c.crashes, c.last_at),
+		pg_catalog.format('SELECT cano.cancel(%s);', c.run_id)
+	FROM cano._crashes c
+	UNION ALL
+	SELECT 'poisoned', 'error', pg_catalog.format('Run %s (%s) was given up at %s: %s.', l.run_id, l.workflow, l.dead_at, l.error ->> 'message'),
+		pg_catalog.format('SELECT cano.resume(%s); -- when you know why', l.run_id)
+	FROM dead l WHERE l.poisoned
+	UNION ALL
+	SELECT 'dead_letters', 'warning', pg_catalog.format('%s runs of workflow "%s" ended by the error of a task within a day.', count(*), l.workflow),
+		pg_catalog.format('SELECT run_id, state, error ->> ''message'' AS message FROM cano.dead_letters WHERE workflow = %L ORDER BY dead_at;', l.workflow)
+	FROM dead l WHERE NOT l.poisoned
+	GROUP BY l.workflow
+	UNION ALL
+	SELECT 'breaker_open', 'warning', pg_catalog.format('Breaker "%s" is %s after %s failures.', b.name, pg_catalog.replace(b.state, '_', ' '), b.failures),
+		pg_catalog.format('SELECT * FROM cano.breakers WHERE name = %L;', b.name)
+	FROM cano.breakers b WHERE b.state <> 'closed'
+	UNION ALL
+	SELECT 'paused', 'info', pg_catalog.format('Workflow "%s" is paused: %s jobs wait for it to go on.', p.workflow, count(*)),
+		pg_catalog.format('SELECT cano.unpause(%L);', p.workflow)
+	FROM cano._pending p WHERE p.waiting = 'u' GROUP BY p.workflow
+	UNION ALL
+	SELECT 'not_adopted', 'error', pg_catalog.format('%s jobs belong to runs of the server of which this database is a copy.', count(*)),
+		'SELECT cano.adopt(); -- if that server does not run them any more'
+	FROM e, cano._pending p WHERE p.origin <> e.system HAVING count(*) > 0
+	UNION ALL
+	SELECT 'retention_behind', 'warning', pg_catalog.format('Runs that were to be removed at %s are still there.', min(o.over_at)),
+		'CALL cano.work(); -- without background workers; with them the server''s log says more'
+	FROM e, cano._oldest o WHERE o.over_at < e.now - '1 hour'::interval HAVING count(*) > 0
+	UNION ALL
+	SELECT 'stray', 'error', pg_catalog.format('Run %s (%s) has ended and still holds a %s.', s.run_id, s.workflow, s.what),
+		pg_catalog.format('SELECT cano.resume(%s); -- or remove the run with cano.purge', s.run_id)
+	FROM cano._strays s;
+END;
+COMMENT ON FUNCTION cano._health_of_work IS 'what is wrong with the reader''s runs';
+
+CREATE FUNCTION cano.health(OUT finding text, OUT severity text, OUT detail text, OUT hint text)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL RESTRICTED
+BEGIN ATOMIC
+	SELECT h.finding, h.severity, h.detail, h.hint
+	FROM (SELECT * FROM cano._health_of_server() UNION ALL SELECT * FROM cano._health_of_work()) h
+	ORDER BY CASE h.severity WHEN 'error' THEN 1 WHEN 'warning' THEN 2 ELSE 3 END, h.finding, h.detail;
+END;
+COMMENT ON FUNCTION cano.health IS
+	'what is wrong with this installation and with the runs that the reader may see, worst first, each with a hint; no row when all is well';
