@@ -33,7 +33,7 @@ CREATE TABLE cano._definition (
 	document jsonb NOT NULL,
 	functions jsonb NOT NULL,
 	created_at timestamptz NOT NULL,
-	keep interval NOT NULL,				-- how long ended runs stay
+	keep interval,						-- how long ended runs stay; null: as the document says
 	UNIQUE (workflow, version)
 );
 

@@ -81,7 +81,7 @@ COMMENT ON VIEW cano._crashes IS 'jobs that took their session or the server dow
 
 -- Of the oldest runs retention should have left none whose time is over.
 CREATE VIEW cano._oldest WITH (security_barrier) AS
-SELECT r.id AS run_id, r.ended_at + d.keep AS over_at
+SELECT r.id AS run_id, r.ended_at + coalesce(d.keep, (d.document -> 'options' ->> 'keep')::interval, '30 days') AS over_at
 FROM (SELECT o.* FROM cano._run o ORDER BY o.id LIMIT 1000) r
 JOIN cano._definition d ON d.id = r.definition
 WHERE r.status <> 'active' AND r.origin = (SELECT e.system FROM cano._engine() e)
@@ -112,11 +112,6 @@ BEGIN ATOMIC
 		'The library is not preloaded: there are no background workers, and each session has limiters, breakers and counters of its own.',
 		'ALTER SYSTEM SET shared_preload_libraries = cano; -- and what is set already; then restart the server'
 	FROM e WHERE NOT e.preloaded
-	UNION ALL
-	SELECT 'other_version', 'error',
-		pg_catalog.format('The library is version %s, the extension %s: nothing is run in this database.', e.version, x.extversion),
-		'ALTER EXTENSION cano UPDATE; -- or restart the server, if the library was updated'
-	FROM e, pg_catalog.pg_extension x WHERE x.extname = 'cano' AND x.extversion <> e.version
 	UNION ALL
 	SELECT 'disabled', 'warning', 'cano.enabled is off: there are no background workers.',
 		'ALTER SYSTEM SET cano.enabled = on; SELECT pg_reload_conf();'
@@ -253,11 +248,22 @@ COMMENT ON FUNCTION cano._health_of_work IS 'what is wrong with the reader''s ru
 
 CREATE FUNCTION cano.health(OUT finding text, OUT severity text, OUT detail text, OUT hint text)
 RETURNS SETOF record
-LANGUAGE sql VOLATILE PARALLEL RESTRICTED
-BEGIN ATOMIC
+LANGUAGE plpgsql VOLATILE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY
 	SELECT h.finding, h.severity, h.detail, h.hint
 	FROM (SELECT * FROM cano._health_of_server() UNION ALL SELECT * FROM cano._health_of_work()) h
 	ORDER BY CASE h.severity WHEN 'error' THEN 1 WHEN 'warning' THEN 2 ELSE 3 END, h.finding, h.detail;
-END;
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+	-- A library of another version answers nothing else.
+	finding := 'other_version';
+	severity := 'error';
+	detail := SQLERRM;
+	hint := 'ALTER EXTENSION cano UPDATE; -- or restart the server if it has the older library';
+	RETURN NEXT;
+END
+$$;
 COMMENT ON FUNCTION cano.health IS
 	'what is wrong with this installation and with the runs that the reader may see, worst first, each with a hint; no row when all is well';

@@ -19,6 +19,11 @@
 
 static ArrayType *make_array(const Datum *ids, int n, MemoryContext context);
 
+/* The column is null in what came from an older release. */
+#define KEEP(d) \
+	"coalesce(" d ".keep, (" d ".document -> 'options' ->> 'keep')::interval," \
+	" '30 days')"
+
 static CanoStatement find_own = {
 	"SELECT r.id FROM cano._run r"
 	" WHERE r.id > $1 AND r.owner = $3 AND (r.origin = $4 OR r.owner_name = $5)"
@@ -32,8 +37,8 @@ static CanoStatement find_own = {
 
 /* The runs of a copy belong to the original. */
 static CanoStatement look = {
-	"SELECT r.id, r.origin = $4 AND r.ended_at <= $3 - d.keep,"
-	"	r.submitted_at > $3 - (SELECT min(m.keep) FROM cano._definition m)"
+	"SELECT r.id, r.origin = $4 AND r.ended_at <= $3 - " KEEP("d") ","
+	"	r.submitted_at > $3 - (SELECT min(" KEEP("m") ") FROM cano._definition m)"
 	" FROM cano._run r JOIN cano._definition d ON d.id = r.definition"
 	" WHERE r.id > $1 ORDER BY r.id LIMIT $2",
 	4, {INT8OID, INT4OID, TIMESTAMPTZOID, INT8OID}
@@ -48,7 +53,7 @@ static CanoStatement purge = {
 	"	SELECT r.id FROM cano._run r"
 	"	JOIN cano._definition d ON d.id = r.definition"
 	"	WHERE r.id = ANY ($1) AND r.status <> 'active'"
-	"	AND r.ended_at <= $2 - coalesce($3, d.keep)"
+	"	AND r.ended_at <= $2 - coalesce($3, " KEEP("d") ")"
 	"	AND NOT EXISTS (SELECT FROM cano._run p"
 	"		WHERE p.id = r.parent AND p.status = 'active')"
 	"	AND NOT EXISTS (SELECT FROM cano._run c"

@@ -104,6 +104,13 @@ follow('role_barred');
 $server->safe_psql('postgres', 'SELECT cano._look()');
 is_found('', 'now it can, and its work is done');
 
+# A library that was exchanged.
+$server->safe_psql('postgres', q{UPDATE pg_extension SET extversion = '0.0' WHERE extname = 'cano'});
+is_found('other_version', 'the extension is of another version');
+like($server->safe_psql('postgres', 'SELECT detail FROM cano.health()'), qr/is version 0\.0, but its library is version/, 'which says so');
+$server->safe_psql('postgres', q{UPDATE pg_extension SET extversion = default_version FROM pg_available_extensions WHERE name = 'cano' AND extname = 'cano'});
+is_found('', 'it is mended');
+
 # No launcher: nobody starts another one while the postmaster stands still.
 $session = $server->background_psql('postgres');
 my $postmaster = $server->{_pid};
