@@ -8,7 +8,7 @@
  * through _draw_text (or _draw_lines, which keeps line breaks) and then, as the case
  * may be, _draw_mermaid or _draw_html; in Mermaid nobody's name is an id.
  *
- * What is about one run is done with "jit" off: its statements are many, and
+ * All that reads views is done with "jit" off: the statements are many, and
  * compiling them takes longer than running them.
  *
  * This text is ASCII, because the database may have any encoding; where that
@@ -150,6 +150,7 @@ CREATE FUNCTION cano._draw_edges(workflow text, version integer)
 RETURNS TABLE (source text, target text, via text, preference bigint)
 LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -176,6 +177,7 @@ CREATE FUNCTION cano._draw_states(workflow text, version integer)
 RETURNS TABLE (ordinal bigint, state text, kind text, part jsonb)
 LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
 	v_name text[];
@@ -248,6 +250,7 @@ COMMENT ON FUNCTION cano._draw_states IS 'internal: the states of a workflow, th
 CREATE FUNCTION cano._draw_workflow(workflow text) RETURNS integer
 LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
 	v_version integer := (SELECT w.version FROM cano.workflows w WHERE w.workflow = _draw_workflow.workflow AND w.is_current);
@@ -266,6 +269,7 @@ COMMENT ON FUNCTION cano._draw_workflow IS 'internal: the current version of a w
 CREATE FUNCTION cano._draw_run(id bigint) RETURNS cano._runs
 LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
 	v_run cano._runs;
@@ -296,6 +300,7 @@ CREATE FUNCTION cano._draw_visits(id bigint)
 RETURNS TABLE (ordinal bigint, state text, since timestamptz, until timestamptz, resumed boolean, latest boolean)
 LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -327,6 +332,7 @@ CREATE FUNCTION cano._draw_moves(id bigint)
 RETURNS TABLE (source text, target text, times bigint)
 LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -365,6 +371,7 @@ CREATE FUNCTION cano._draw_run_states(id bigint)
 RETURNS TABLE (ordinal bigint, state text, kind text, part jsonb, mark text, visits bigint, failures bigint, seconds double precision, note text)
 LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN

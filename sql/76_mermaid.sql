@@ -4,6 +4,7 @@
 CREATE FUNCTION cano._draw_diagram(workflow text, version integer, id bigint) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
 	v_state record;
@@ -124,6 +125,7 @@ CREATE FUNCTION cano._draw_bars(id bigint)
 RETURNS TABLE (ordinal bigint, what text, label text, since timestamptz, until timestamptz, mark text, note text, failures timestamptz[], last boolean)
 LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN

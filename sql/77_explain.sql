@@ -54,6 +54,7 @@ COMMENT ON FUNCTION cano._draw_missing IS 'internal: the branches that a split w
 CREATE FUNCTION cano._draw_headline(id bigint, depth integer) RETURNS text
 LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
 	v_run cano._runs := cano._draw_run(id);
@@ -121,6 +122,7 @@ COMMENT ON FUNCTION cano._draw_headline IS 'internal: what a run does or waits f
 CREATE FUNCTION cano._draw_hints(id bigint) RETURNS text[]
 LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
 	v_run cano._runs := cano._draw_run(id);
@@ -256,6 +258,7 @@ COMMENT ON FUNCTION cano._draw_rollback IS 'internal: what of a run was undone';
 CREATE FUNCTION cano._draw_story(id bigint) RETURNS jsonb
 LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
 	v_run cano._runs := cano._draw_run(id);

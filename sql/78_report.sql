@@ -142,6 +142,7 @@ COMMENT ON FUNCTION cano._draw_json IS 'internal: a JSON value on a page';
 CREATE FUNCTION cano._draw_flow(workflow text, version integer, id bigint) RETURNS text
 LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
 	v_edge record;

@@ -109,6 +109,7 @@ COMMENT ON FUNCTION cano._draw_system IS 'internal: queue, workflows, failures a
 
 CREATE FUNCTION cano.report() RETURNS text
 LANGUAGE sql STABLE PARALLEL RESTRICTED
+SET jit = off
 RETURN cano._draw_page('cano in ' || current_database(),
 	pg_catalog.format(E'<h1>cano in %s</h1>\n<p class="soft">%s, seen by %s. PostgreSQL %s, cano %s.</p>\n',
 		cano._draw_html(cano._draw_text(current_database(), 100)), cano._draw_time(statement_timestamp()),
