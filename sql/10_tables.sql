@@ -104,7 +104,7 @@ CREATE TABLE cano._job (
 CREATE INDEX ON cano._job (run) WHERE duty = 'a';
 
 -- What is due later: a job and when.  due_at is infinity while nothing but
--- an act of somebody (unpause, adopt) makes it due.
+-- an act of somebody (unpause, adopt, the run before it) makes it due.
 CREATE TABLE cano._timer (
 	owner oid NOT NULL,
 	priority integer NOT NULL,
@@ -348,6 +348,29 @@ CREATE TABLE cano._observer (
 	events text[],						-- null: all
 	workflow text COLLATE "C"			-- null: any
 );
+
+-- A schedule: what a job of pg_cron lets begin, when that says so.
+CREATE SEQUENCE cano._schedule_id AS bigint;
+CREATE TABLE cano._schedule (
+	name text COLLATE "C" PRIMARY KEY,
+	id bigint NOT NULL UNIQUE,			-- the job calls cano._fire() with it
+	owner oid NOT NULL,
+	owner_name name NOT NULL,
+	origin bigint NOT NULL,				-- the server where the owner has that number
+	workflow text COLLATE "C" NOT NULL,
+	cron text NOT NULL,
+	overlap "char" NOT NULL,			-- (s)kip, (q)ueue, (a)llow
+	input jsonb NOT NULL,
+	last_run bigint,
+	last_fired_at timestamptz			-- also when nothing was submitted
+);
+
+-- Runs of schedules that have not ended; the lowest may begin.
+CREATE TABLE cano._turn (
+	run bigint PRIMARY KEY,
+	schedule bigint NOT NULL
+);
+CREATE INDEX ON cano._turn (schedule, run);
 
 -- The tables that turn over: let vacuum follow by count, not by share.
 ALTER TABLE cano._job SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);

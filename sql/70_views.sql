@@ -268,6 +268,20 @@ FROM cano._observer o
 WHERE cano._can_see(o.owner, o.owner_name, o.origin);
 COMMENT ON VIEW cano.observers IS 'the functions that are told of events';
 
+CREATE VIEW cano.schedules WITH (security_barrier) AS
+SELECT s.name,
+	s.cron,
+	s.workflow,
+	s.input,
+	CASE s.overlap WHEN 's' THEN 'skip' WHEN 'q' THEN 'queue' ELSE 'allow' END AS overlap,
+	cano._fires(s.id, s.owner, s.origin) AS active,
+	s.last_run AS last_run_id,
+	s.last_fired_at,
+	s.owner_name AS owner
+FROM cano._schedule s
+WHERE cano._can_see(s.owner, s.owner_name, s.origin);
+COMMENT ON VIEW cano.schedules IS 'when runs are submitted by themselves; active: pg_cron has a job for it';
+
 CREATE VIEW cano.signals WITH (security_barrier) AS
 SELECT s.run AS run_id,
 	s.name,

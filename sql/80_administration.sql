@@ -53,6 +53,10 @@ BEGIN
 	SET owner = a.oid, origin = v_here
 	FROM pg_roles a
 	WHERE a.rolname = o.owner_name AND o.origin <> v_here;
+	UPDATE cano._schedule s
+	SET owner = a.oid, origin = v_here
+	FROM pg_roles a
+	WHERE a.rolname = s.owner_name AND s.origin <> v_here;
 
 	WITH adopted AS (
 		UPDATE cano._run r

@@ -55,9 +55,7 @@ typedef struct Arguments
 static void begin(FunctionCallInfo fcinfo, const char *function,
 				  const Arguments *arguments, CanoSubmission *submission);
 static void wake(const CanoSubmission *submission, int64 first);
-static void check_role(void);
 static const CanoDefinition *get_definition(FunctionCallInfo fcinfo, int version);
-static Jsonb *check_input(Datum input, bool isnull);
 static Jsonb *check_headers(Datum headers);
 static char *check_key(Datum key);
 static void check_tags(ArrayType *tags);
@@ -76,6 +74,19 @@ cano_submit(PG_FUNCTION_ARGS)
 
 	(void) submit_one(fcinfo, "cano.submit", &run);
 	PG_RETURN_INT64(run);
+}
+
+int64
+cano_api_submit(NullableDatum workflow, NullableDatum input)
+{
+	LOCAL_FCINFO(fcinfo, 9);
+
+	InitFunctionCallInfoData(*fcinfo, NULL, 9, InvalidOid, NULL, NULL);
+	for (int i = 0; i < 9; i++)
+		fcinfo->args[i].isnull = true;
+	fcinfo->args[0] = workflow;
+	fcinfo->args[1] = input;
+	return DatumGetInt64(cano_submit(fcinfo));
 }
 
 Datum
@@ -112,7 +123,7 @@ cano_submit_many(PG_FUNCTION_ARGS)
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), JSONBOID, -1, false,
 					  TYPALIGN_INT, &inputs, &nulls, &n);
 	for (int i = 0; i < n; i++)
-		inputs[i] = JsonbPGetDatum(check_input(inputs[i], nulls[i]));
+		inputs[i] = JsonbPGetDatum(cano_api_check_input(inputs[i], nulls[i]));
 
 	ids = palloc(sizeof(int64) * Max(n, 1));
 	cano_window_open(&window);
@@ -145,7 +156,7 @@ submit_one(FunctionCallInfo fcinfo, const char *function, int64 *run)
 	bool		is_new = true;
 
 	begin(fcinfo, function, &one_arguments, &submission);
-	input = JsonbPGetDatum(check_input(PG_GETARG_DATUM(1), PG_ARGISNULL(1)));
+	input = JsonbPGetDatum(cano_api_check_input(PG_GETARG_DATUM(1), PG_ARGISNULL(1)));
 	if (!PG_ARGISNULL(2))
 		submission.key = check_key(PG_GETARG_DATUM(2));
 
@@ -184,7 +195,7 @@ begin(FunctionCallInfo fcinfo, const char *function,
 {
 	memset(submission, 0, sizeof(*submission));
 	cano_window_refuse_restricted(function);
-	check_role();
+	cano_api_check_role();
 	submission->owner = GetUserId();
 	submission->now = cano_now();
 	submission->definition = get_definition(fcinfo, arguments->version);
@@ -222,8 +233,8 @@ begin(FunctionCallInfo fcinfo, const char *function,
 /*
  * A run that no worker can ever serve must not begin.
  */
-static void
-check_role(void)
+void
+cano_api_check_role(void)
 {
 	Oid			role = GetUserId();
 	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
@@ -271,8 +282,8 @@ get_definition(FunctionCallInfo fcinfo, int version)
 													number));
 }
 
-static Jsonb *
-check_input(Datum input, bool isnull)
+Jsonb *
+cano_api_check_input(Datum input, bool isnull)
 {
 	Jsonb	   *json = isnull ? NULL : DatumGetJsonbP(input);
 

@@ -9,11 +9,15 @@
 #define CANO_API_H
 
 #include "fmgr.h"
+#include "utils/jsonb.h"
 
-/*
- * submit(workflow, input, key, headers, priority, run_at, max_attempts,
- * version, tags)
- */
-extern Datum cano_submit(PG_FUNCTION_ARGS);
+/* What cano.submit(workflow, input) does. */
+extern int64 cano_api_submit(NullableDatum workflow, NullableDatum input);
+
+/* Raise unless the current user may submit runs. */
+extern void cano_api_check_role(void);
+
+/* Raise unless this can be the input of a run. */
+extern Jsonb *cano_api_check_input(Datum input, bool isnull);
 
 #endif							/* CANO_API_H */

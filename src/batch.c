@@ -41,6 +41,7 @@
 #include "shmem.h"
 #include "store.h"
 #include "store_signal.h"
+#include "turn.h"
 #include "txn.h"
 #include "window.h"
 
@@ -409,6 +410,7 @@ settle(CanoBatch *batch)
 	cano_pause_settle(&batch->drive.settlement);
 	place = cano_store_settle(&batch->drive.settlement, &due_at);
 	cano_gate_settle(&batch->drive.settlement);
+	place = cano_place_min(place, cano_turn_settle(&batch->drive.settlement));
 	place = cano_place_min(place, cano_fan_settle(&batch->drive.settlement));
 	if (batch->drive.settlement.records != NULL)
 		cano_store_records(batch->drive.settlement.records);

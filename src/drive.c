@@ -30,6 +30,7 @@
 #include "shmem.h"
 #include "stop.h"
 #include "store_signal.h"
+#include "turn.h"
 #include "window.h"
 
 static bool look(CanoDrive *drive, CanoRun *run);
@@ -162,7 +163,8 @@ drive_run(CanoDrive *drive, CanoRun *run)
 			cano_drive_put_back(drive, run);
 			return;
 		}
-		if (!cano_gate_enter(&drive->settlement, run) ||
+		if (!cano_turn_enter(&drive->settlement, run) ||
+			!cano_gate_enter(&drive->settlement, run) ||
 			!resume(drive, run) || !receive(drive, run))
 		{
 			drive->steps++;

@@ -30,6 +30,7 @@
 #include "pause.h"
 #include "shmem.h"
 #include "stop.h"
+#include "turn.h"
 #include "txn.h"
 
 static void record_attempt(CanoDrive *drive, CanoRun *run, const CanoStep *step);
@@ -253,6 +254,7 @@ cano_drive_settle_end(CanoDrive *drive, CanoRun *run, const CanoRunEnd *end)
 	cano_event_ended(drive, run, end);
 	cano_settle_end(&drive->settlement, run, end);
 	cano_gate_leave(&drive->settlement, run);
+	cano_turn_leave(&drive->settlement, run);
 	cano_hook_settle(&drive->settlement, run, end);
 	if (run->parent != 0)
 		cano_settle_listener(&drive->settlement, run->parent);

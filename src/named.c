@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * named.c
- *	  Named objects that the attempts of all runs share: how one is set, whose
- *	  it is, and its state in shared memory.
+ *	  Named objects: how one is set, whose it is, and, of those that the
+ *	  attempts of all runs share, its state in shared memory.
  *
  * How one is set is a row.  What it does is a state in shared memory: it
  * changes with every attempt, must not wait for a commit nor go away with a

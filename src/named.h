@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * named.h
- *	  Named objects that the attempts of all runs share: how one is set, whose
- *	  it is, and its state in shared memory.
+ *	  Named objects: how one is set, whose it is, and, of those that the
+ *	  attempts of all runs share, its state in shared memory.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,7 +15,10 @@
 #include "compat.h"
 #include "store_named.h"
 
-/* What there is to know of a kind; named.c adds what it remembers of it. */
+/*
+ * What there is to know of a kind; named.c adds what it remembers of it.
+ * Where nobody looks for one by cano_named_find(), the first two are enough.
+ */
 typedef struct CanoNamed
 {
 	CanoNamedKind kind;

@@ -89,20 +89,13 @@ Datum
 cano_orchestrate(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = CurrentMemoryContext;
-	LOCAL_FCINFO(submit, 9);
 	Jsonb	   *result = NULL;
 	int64		run;
 
 	become_worker(fcinfo, "cano.orchestrate");
-	InitFunctionCallInfoData(*submit, fcinfo->flinfo, 9, InvalidOid, NULL, NULL);
-	for (int i = 0; i < 9; i++)
-		submit->args[i].isnull = i > 1 || PG_ARGISNULL(i);
-	submit->args[0].value = PG_GETARG_DATUM(0);
-	submit->args[1].value = PG_GETARG_DATUM(1);
-
 	PG_TRY();
 	{
-		run = DatumGetInt64(cano_submit(submit));
+		run = cano_api_submit(fcinfo->args[0], fcinfo->args[1]);
 		SPI_commit();
 		cano_hook_remember(true);
 		result = work_until_ended(run);

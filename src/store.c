@@ -26,6 +26,7 @@
 #include "store_external.h"
 #include "store_fan.h"
 #include "store_gate.h"
+#include "store_schedule.h"
 #include "store_signal.h"
 #include "store_stop.h"
 #include "window.h"
@@ -104,6 +105,8 @@ static CanoStatement promote_family = {
 	"	greatest(r.submitted_at, r.run_at, r.resumed_at), r.status = 'active'," \
 	"	CASE WHEN (SELECT EXISTS (SELECT FROM cano._crash)) THEN" \
 	"	(SELECT x.crashes FROM cano._crash x WHERE x.job = c.id) END," \
+	"	CASE WHEN (SELECT EXISTS (SELECT FROM cano._turn)) THEN" \
+	"	(SELECT n.schedule FROM cano._turn n WHERE n.run = c.run) END," \
 	"	s.run IS NOT NULL, s.reason, c.branch, b.input," \
 	"	c.fan, " CANO_FAN_COLUMNS \
 	" FROM claimed c LEFT JOIN cano._run r ON r.id = c.run" \
@@ -382,6 +385,7 @@ load_run(CanoSettlement *settlement, CanoRun *run, int row)
 	run->began_at = cano_column_time(row, n++, DT_NOBEGIN);
 	run->ended = !cano_column_bool(row, n++, false);
 	run->crashes = cano_column_int32(row, n++, NEVER_CRASHED);
+	run->schedule = cano_column_int64(row, n++, 0);
 	run->stop = cano_column_bool(row, n++, false);
 	run->stop_reason = cano_column_text(row, n++);
 	run->branch = cano_column_int32(row, n++, CANO_NO_BRANCH);
@@ -444,6 +448,7 @@ cano_settlement_init(CanoSettlement *settlement, Oid owner)
 						  &settlement->parents);
 	cano_store_drains_init(settlement);
 	cano_store_gates_init(&settlement->gates);
+	cano_store_turns_init(&settlement->turns);
 	cano_store_external_init(settlement);
 	settlement->fans = cano_store_fans_make();
 }

@@ -100,6 +100,7 @@ typedef struct CanoRun
 	bool		careful;		/* the job has crashed: run it alone */
 	int64		parent;			/* 0: none */
 	int32		depth;			/* how many runs it is under */
+	int64		schedule;		/* that it is a run of, 0: none */
 	TimestampTz began_at;		/* of its time: submitted, due first, or
 								 * resumed */
 	bool		resumed;		/* no step was taken since it was resumed */
@@ -134,6 +135,7 @@ typedef struct CanoSettlement
 	CanoRows	collected;		/* errors of drains so far */
 	CanoRows	drained;		/* drains that are over */
 	CanoRows	gates;			/* of workflows that limit their concurrency */
+	CanoRows	turns;			/* of schedules whose next run may begin */
 	CanoRows	offers;			/* external work that waits for a client */
 	CanoRows	leases;			/* runs whose leases may have run out, or whose
 								 * work is withdrawn */

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * store_named.c
- *	  Statements on the tables of named objects: cano._breaker, cano._limiter.
+ *	  Statements on the tables of named objects: cano._breaker, cano._limiter,
+ *	  cano._schedule.
  *
  * These tables differ in their settings only.
  *
@@ -34,34 +35,42 @@
 
 #define BREAKER		"failure_threshold, half_open_max_calls, reset_timeout"
 #define LIMITER		"rate, burst, per, kind"
+#define SCHEDULE	"workflow, cron, overlap, input"
 
 static CanoStatement find[] = {
 	{SELECT_NAMED("_breaker", BREAKER), 1, {TEXTOID}},
-	{SELECT_NAMED("_limiter", LIMITER), 1, {TEXTOID}}
+	{SELECT_NAMED("_limiter", LIMITER), 1, {TEXTOID}},
+	{SELECT_NAMED("_schedule", SCHEDULE), 1, {TEXTOID}}
 };
 
 static CanoStatement lock[] = {
 	{SELECT_NAMED("_breaker", BREAKER) " FOR UPDATE", 1, {TEXTOID}},
-	{SELECT_NAMED("_limiter", LIMITER) " FOR UPDATE", 1, {TEXTOID}}
+	{SELECT_NAMED("_limiter", LIMITER) " FOR UPDATE", 1, {TEXTOID}},
+	{SELECT_NAMED("_schedule", SCHEDULE) " FOR UPDATE", 1, {TEXTOID}}
 };
 
 static CanoStatement insert[] = {
 	{INSERT_NAMED("_breaker", BREAKER, "$5, $6, $7"), 7,
 	{TEXTOID, OIDOID, NAMEOID, INT8OID, INT4OID, INT4OID, INTERVALOID}},
 	{INSERT_NAMED("_limiter", LIMITER, "$5, $6, $7, $8"), 8,
-	{TEXTOID, OIDOID, NAMEOID, INT8OID, INT4OID, INT4OID, INTERVALOID, CHAROID}}
+	{TEXTOID, OIDOID, NAMEOID, INT8OID, INT4OID, INT4OID, INTERVALOID, CHAROID}},
+	{INSERT_NAMED("_schedule", SCHEDULE, "$5, $6, $7, $8"), 8,
+	{TEXTOID, OIDOID, NAMEOID, INT8OID, TEXTOID, TEXTOID, CHAROID, JSONBOID}}
 };
 
 static CanoStatement update[] = {
 	{UPDATE_NAMED("_breaker", BREAKER, "$2, $3, $4"), 4,
 	{TEXTOID, INT4OID, INT4OID, INTERVALOID}},
 	{UPDATE_NAMED("_limiter", LIMITER, "$2, $3, $4, $5"), 5,
-	{TEXTOID, INT4OID, INT4OID, INTERVALOID, CHAROID}}
+	{TEXTOID, INT4OID, INT4OID, INTERVALOID, CHAROID}},
+	{UPDATE_NAMED("_schedule", SCHEDULE, "$2, $3, $4, $5"), 5,
+	{TEXTOID, TEXTOID, TEXTOID, CHAROID, JSONBOID}}
 };
 
 static CanoStatement delete[] = {
 	{DELETE_NAMED("_breaker"), 1, {TEXTOID}},
-	{DELETE_NAMED("_limiter"), 1, {TEXTOID}}
+	{DELETE_NAMED("_limiter"), 1, {TEXTOID}},
+	{DELETE_NAMED("_schedule"), 1, {TEXTOID}}
 };
 
 static bool read_row(CanoStatement *statement, const char *name,

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * store_named.h
- *	  Statements on the tables of named objects: cano._breaker, cano._limiter.
+ *	  Statements on the tables of named objects: cano._breaker, cano._limiter,
+ *	  cano._schedule.
  *
  * All of these run inside an open window.
  *
@@ -15,8 +16,10 @@ typedef enum CanoNamedKind
 	CANO_NAMED_BREAKER,			/* settings: failure_threshold integer,
 								 * half_open_max_calls integer, reset_timeout
 								 * interval */
-	CANO_NAMED_LIMITER			/* rate integer, burst integer, per interval,
+	CANO_NAMED_LIMITER,			/* rate integer, burst integer, per interval,
 								 * kind "char" */
+	CANO_NAMED_SCHEDULE			/* workflow text, cron text, overlap "char",
+								 * input jsonb */
 } CanoNamedKind;
 
 /* The most settings that a kind has. */

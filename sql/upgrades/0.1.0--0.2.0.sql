@@ -13,3 +13,26 @@ CREATE INDEX ON cano._timer (run) WHERE duty OPERATOR(pg_catalog.=) 'a';
 ALTER TABLE cano._work ADD COLUMN parked boolean NOT NULL DEFAULT false;
 DROP INDEX cano._work_queue_owner_priority_id_idx;
 CREATE INDEX ON cano._work (queue, owner, priority, id) WHERE token IS NULL AND NOT parked;
+
+-- A schedule: what a job of pg_cron lets begin, when that says so.
+CREATE SEQUENCE cano._schedule_id AS bigint;
+CREATE TABLE cano._schedule (
+	name text COLLATE "C" PRIMARY KEY,
+	id bigint NOT NULL UNIQUE,			-- the job calls cano._fire() with it
+	owner oid NOT NULL,
+	owner_name name NOT NULL,
+	origin bigint NOT NULL,				-- the server where the owner has that number
+	workflow text COLLATE "C" NOT NULL,
+	cron text NOT NULL,
+	overlap "char" NOT NULL,			-- (s)kip, (q)ueue, (a)llow
+	input jsonb NOT NULL,
+	last_run bigint,
+	last_fired_at timestamptz			-- also when nothing was submitted
+);
+
+-- Runs of schedules that have not ended; the lowest may begin.
+CREATE TABLE cano._turn (
+	run bigint PRIMARY KEY,
+	schedule bigint NOT NULL
+);
+CREATE INDEX ON cano._turn (schedule, run);

@@ -38,6 +38,8 @@ SELECT is((SELECT string_agg(r.workflow || ' ' || s.status, ', ' ORDER BY r.work
 SELECT * FROM t_foreign.picture \gset
 SELECT count(*) AS events FROM cano.events \gset
 RESET SESSION AUTHORIZATION;
+INSERT INTO cano._schedule (name, id, owner, owner_name, origin, workflow, cron, overlap, input)
+SELECT 'secret', 1, 't_foreign_alice'::regrole, 't_foreign_alice', s.system_identifier, 't_foreign.done', '@daily', 's', '{"word": "secret"}' FROM pg_control_system() AS s;
 GRANT SELECT ON t_foreign.run TO t_foreign_bob;
 
 -- What is said of a call, without the number.
@@ -123,7 +125,7 @@ SET SESSION AUTHORIZATION t_foreign_alice;
 SELECT is((SELECT * FROM t_foreign.picture), :'picture', 'her runs are as they were');
 SELECT is((SELECT count(*) FROM cano.events), :events::bigint, 'and nothing happened to them');
 SELECT is((SELECT string_agg(DISTINCT v, ' ') FROM t_foreign.told_by() AS v),
-	'_parts _runs attempts branches checkpoints compensations dead_letters events items observers queue_stats runs signals',
+	'_parts _runs attempts branches checkpoints compensations dead_letters events items observers queue_stats runs schedules signals',
 	'to her each of these views has something to tell');
 RESET SESSION AUTHORIZATION;
 

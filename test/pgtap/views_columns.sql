@@ -1,6 +1,6 @@
 -- The fixed columns of the views, in their order; more may follow at the end.
 \ir lib/start.psql
-SELECT plan(26);
+SELECT plan(28);
 
 CREATE TEMP TABLE fixed (view text, columns text);
 INSERT INTO fixed VALUES
@@ -9,6 +9,7 @@ INSERT INTO fixed VALUES
 	('runs', 'run_id, workflow, version, key, status, state, role, priority, submitted_at, started_at, ended_at, waiting_for, next_at, rollback, cancel_reason, parent_run_id, input, data, result, error, headers, tags, cleared'),
 	('checkpoints', 'run_id, sequence, kind, state, task, output, version, recorded_at, cleared'),
 	('attempts', 'run_id, state, task, branch, attempt, sqlstate, message, detail, hint, context, started_at, ended_at'),
+	('schedules', 'name, cron, workflow, input, overlap, active, last_run_id, last_fired_at'),
 	('queue_stats', 'workflow, queued, running, waiting, dead'),
 	('dead_letters', 'run_id, workflow, state, attempts, error, dead_at'),
 	('activity', 'pid, role, run_id, workflow, state, task, attempt, since, progress'),
