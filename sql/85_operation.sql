@@ -88,11 +88,12 @@ WHERE r.status <> 'active' AND r.origin = (SELECT e.system FROM cano._engine() e
 	AND cano._can_see(r.owner, r.owner_name, r.origin);
 COMMENT ON VIEW cano._oldest IS 'when it was time to remove the oldest runs';
 
-CREATE VIEW cano._latest AS
+CREATE VIEW cano._latest WITH (security_barrier) AS
 SELECT s.last_value AS id,
-	(SELECT r.submitted_at FROM cano._run r ORDER BY r.id DESC LIMIT 1) AS submitted_at
+	(SELECT r.submitted_at FROM (SELECT o.* FROM cano._run o ORDER BY o.id DESC LIMIT 1) r
+	WHERE cano._can_see(r.owner, r.owner_name, r.origin)) AS submitted_at
 FROM cano._id s;
-COMMENT ON VIEW cano._latest IS 'the latest id, and when the latest run was submitted';
+COMMENT ON VIEW cano._latest IS 'the latest id, and when the latest run was submitted, if it is the reader''s';
 
 /*
  * Each finding has a hint that can be executed as it stands.  What is long: a

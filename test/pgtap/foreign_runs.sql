@@ -96,7 +96,7 @@ BEGIN
 	FOR v_column IN
 		SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
 		WHERE c.relnamespace = 'cano'::regnamespace AND c.relkind = 'v'
-			AND c.relname <> ALL ('{activity,workers,workflows,states,breakers,limiters}')
+			AND c.relname <> ALL ('{activity,workers,workflows,states,breakers,limiters,_latest}')
 		ORDER BY 1, a.attnum
 	LOOP
 		v_before := nextval('t_foreign.told');
@@ -125,7 +125,7 @@ SET SESSION AUTHORIZATION t_foreign_alice;
 SELECT is((SELECT * FROM t_foreign.picture), :'picture', 'her runs are as they were');
 SELECT is((SELECT count(*) FROM cano.events), :events::bigint, 'and nothing happened to them');
 SELECT is((SELECT string_agg(DISTINCT v, ' ') FROM t_foreign.told_by() AS v),
-	'_parts _runs attempts branches checkpoints compensations dead_letters events items observers queue_stats runs schedules signals',
+	'_barred _heads _oldest _parts _pending _runs attempts branches checkpoints compensations dead_letters events items observers queue_stats runs schedules signals',
 	'to her each of these views has something to tell');
 RESET SESSION AUTHORIZATION;
 
