@@ -462,11 +462,11 @@ sub play_timer
 	if ($part->{run})
 	{
 		my $act = script_entry($run);
-		my %result = attempts_of($act, 1);
+		my %result = attempts_of($act, $run->{max_attempts} // 1);
 
 		count_failures($run, undef, $result{failures});
 		return fail($run, 1, %{ $result{error} }) if $result{error};
-		note($run, undef, 1, undef);
+		note($run, undef, $result{attempt}, undef);
 	}
 	return $part->{next};
 }

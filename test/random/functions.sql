@@ -156,9 +156,9 @@ BEGIN
 	RETURN wf.outcome(v_act, jsonb_build_object('n', n + 1, 'got', outputs));
 END $$;
 
-CREATE FUNCTION wf.wait(script jsonb, n int, state text) RETURNS interval LANGUAGE plpgsql AS $$
+CREATE FUNCTION wf.wait(script jsonb, n int, state text, attempt int) RETURNS interval LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM wf.play(wf.find(script, state, n, NULL), state, NULL, 1, n, NULL);
+	PERFORM wf.play(wf.find(script, state, n, NULL), state, NULL, attempt, n, NULL);
 	RETURN make_interval(secs => coalesce((wf.find(script, state, n, NULL) ->> 'delay')::float, 0) / 1000);
 END $$;
 
