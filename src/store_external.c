@@ -28,7 +28,8 @@ static CanoStatement offer = {
 /*
  * Of each run: work that is withdrawn, or whose run has ended, is gone; so is
  * work whose lease is over, and that is its answer.  Otherwise somebody has to
- * look again, at the end of the lease or soon.
+ * look again, at the end of the lease or soon: he also finds the answer of a
+ * client who had the work in hand when it was withdrawn.
  */
 static CanoStatement look_after = {
 	"WITH look AS ("
@@ -51,8 +52,10 @@ static CanoStatement look_after = {
 	"		SELECT s.id FROM gone g JOIN cano._timer s ON s.id = g.timer"
 	"		FOR UPDATE OF s SKIP LOCKED)))"
 	", old_replies AS ("
-	"	DELETE FROM cano._signal s USING look l"
-	"	WHERE s.run = l.run AND s.name = '' AND l.withdrawn)"
+	"	DELETE FROM cano._signal s USING look l, cano._run r"
+	"	WHERE s.run = l.run AND s.name = '' AND r.id = l.run"
+	"	AND (l.withdrawn OR r.status <> 'active' OR EXISTS ("
+	"		SELECT FROM cano._drain d WHERE d.run = l.run)))"
 	", replies AS ("
 	"	INSERT INTO cano._signal (run, name, id, sent_at, payload)"
 	"	SELECT g.run, '', pg_catalog.nextval('cano._signal_id'), $3,"
