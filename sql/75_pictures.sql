@@ -14,20 +14,27 @@
  * This text is ASCII, because the database may have any encoding; where that
  * is UTF8, marks are those of Unicode.
  */
+-- Not in SQL: the planner would make the characters of constants, also where
+-- there are none.
 CREATE FUNCTION cano._draw_glyph(name text) RETURNS text
-LANGUAGE sql STABLE STRICT PARALLEL SAFE
-RETURN CASE WHEN pg_catalog.getdatabaseencoding() = 'UTF8' THEN
-		pg_catalog.chr(CASE name WHEN 'done' THEN 10003 WHEN 'failed' THEN 10007 WHEN 'active' THEN 8230
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF getdatabaseencoding() = 'UTF8' THEN
+		RETURN chr(CASE name WHEN 'done' THEN 10003 WHEN 'failed' THEN 10007 WHEN 'active' THEN 8230
 			WHEN 'undone' THEN 8634 WHEN 'left' THEN 10007 WHEN 'cancelled' THEN 8856 WHEN 'todo' THEN 183
 			WHEN 'more' THEN 8230 WHEN 'to' THEN 8594 WHEN 'bar' THEN 9608 WHEN 'thin' THEN 9618
 			WHEN 'line' THEN 9474 WHEN 'tee' THEN 9500 WHEN 'end' THEN 9492 WHEN 'dash' THEN 9472
-			WHEN 'break' THEN 9166 WHEN 'times' THEN 215 ELSE 65533 END)
-	ELSE CASE name WHEN 'done' THEN '+' WHEN 'failed' THEN 'x' WHEN 'active' THEN '...'
+			WHEN 'break' THEN 9166 WHEN 'times' THEN 215 ELSE 65533 END);
+	END IF;
+	RETURN CASE name WHEN 'done' THEN '+' WHEN 'failed' THEN 'x' WHEN 'active' THEN '...'
 			WHEN 'undone' THEN '<' WHEN 'left' THEN 'x' WHEN 'cancelled' THEN '-' WHEN 'todo' THEN '.'
 			WHEN 'more' THEN '...' WHEN 'to' THEN '->' WHEN 'bar' THEN '#' WHEN 'thin' THEN '='
 			WHEN 'line' THEN '|' WHEN 'tee' THEN '|' WHEN 'end' THEN '`' WHEN 'dash' THEN '-'
-			WHEN 'break' THEN ' ' WHEN 'times' THEN 'x' ELSE '?' END
-	END;
+			WHEN 'break' THEN ' ' WHEN 'times' THEN 'x' ELSE '?' END;
+END
+$$;
 COMMENT ON FUNCTION cano._draw_glyph IS 'internal: a mark, as well as the database can write it';
 
 -- No control characters, and none that is invisible or turns the others round.

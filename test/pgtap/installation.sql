@@ -51,8 +51,11 @@ SELECT is_empty($$SELECT signature, complaint FROM functions JOIN pg_language AS
 
 SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'plpgsql_check') AS present \gset
 \if :present
-SELECT is_empty($$SELECT signature, problem FROM functions, plpgsql_check_function(oid, fatal_errors => false) AS problem
-	WHERE prolang = (SELECT oid FROM pg_language WHERE lanname = 'plpgsql')$$,
+-- Pictures are STABLE, because what they read of tables is of one moment; what
+-- processes do is in shared memory, which has no moments.
+SELECT is_empty($$SELECT signature, problem.message FROM functions, plpgsql_check_function_tb(oid, fatal_errors => false) AS problem
+	WHERE NOT (proname LIKE '\_draw\_%' AND problem.message = 'routine is marked as STABLE, but expression is VOLATILE')
+		AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'plpgsql')$$,
 	'plpgsql_check finds nothing');
 \else
 SELECT skip('plpgsql_check is not here', 1);
