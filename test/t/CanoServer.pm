@@ -87,7 +87,9 @@ sub install_script
 {
 	my ($node, $name, $content) = @_;
 
-	PostgreSQL::Test::Utils::append_to_file($node->config_data('--sharedir') . "/extension/cano--$name.sql", $content);
+	open my $file, '>', $node->config_data('--sharedir') . "/extension/cano--$name.sql" or die "cano--$name.sql: $!";
+	print $file $content;
+	close $file;
 	return;
 }
 
