@@ -5,8 +5,9 @@ MODULE_big = cano
 OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*.c)))
 
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
-	-Wno-sign-compare -Wno-clobbered -DCANO_VERSION='"$(EXTVERSION)"' \
-	$(if $(WERROR),-Werror) $(if $(ASSERTS),-DUSE_ASSERT_CHECKING -DCANO_DEBUG_POINTS)
+	-Wno-sign-compare -Wno-clobbered $(if $(WERROR),-Werror)
+PG_CPPFLAGS = -DCANO_VERSION='"$(EXTVERSION)"' \
+	$(if $(ASSERTS),-DUSE_ASSERT_CHECKING -DCANO_DEBUG_POINTS)
 
 # In the order of their numbers.
 SQL_PARTS = $(sort $(wildcard $(srcdir)/sql/[0-9]*.sql))

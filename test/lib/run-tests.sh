@@ -115,22 +115,26 @@ fuzz()
 	[ -n "$VERBOSE" ] || sed -n 's/^ok [0-9]* - /    /p' "$LOGS/fuzz"
 }
 
-# What users build, without the stop points for tests; and by a clang, which
-# does not know all flags of gcc that PGXS has.
+# What users build, without the stop points for tests but with bitcode; and by a
+# clang, which does not know all flags of gcc that PGXS has.
 compile()
 {
-	local passed=0 failed=0 build flags
+	local passed=0 failed=0 build flags llvm
 
 	for build in gcc clang "clang ASSERTS=1"; do
 		flags=
-		[ "$build" = gcc ] || flags="-Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes"
+		llvm=
+		if [ "$build" != gcc ]; then
+			flags="-Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes"
+			llvm=with_llvm=no
+		fi
 		# Not out of the tree: make would find the tree's objects.
 		rm -rf build/compile
 		mkdir -p build/compile
 		cp -R Makefile cano.control sql src build/compile/
 		rm -f build/compile/src/*.o
 		if run compile make -s -O -j2 -C build/compile PG_CONFIG="$PG_CONFIG" \
-			with_llvm=no WERROR=1 CC=$build COPT="$flags"; then
+			$llvm WERROR=1 CC=$build COPT="$flags"; then
 			passed=$((passed + 1))
 		else
 			failed=$((failed + 1))
