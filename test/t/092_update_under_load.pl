@@ -35,8 +35,8 @@ sub script
 
 my @tables = qw(_job _run _timer _checkpoint _definition);
 install_script($node, "$version--99", script(join '', 'CREATE FUNCTION cano.extra() RETURNS integer LANGUAGE sql RETURN 1;',
-	map { "ALTER TABLE cano.$_ ADD extra integer;" } @tables));
-install_script($node, "99--$version", script(join '', 'DROP FUNCTION cano.extra();', map { "ALTER TABLE cano.$_ DROP extra;" } reverse @tables));
+	map { "ALTER TABLE cano.$_ ADD CONSTRAINT extra CHECK (true);" } @tables));
+install_script($node, "99--$version", script(join '', 'DROP FUNCTION cano.extra();', map { "ALTER TABLE cano.$_ DROP CONSTRAINT extra;" } reverse @tables));
 
 sub start_session
 {
