@@ -10,6 +10,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "compat.h"
 #include "function.h"
 #include "guc.h"
 #include "launcher.h"
@@ -19,8 +20,6 @@
 #include "window.h"
 
 PG_MODULE_MAGIC;
-
-PGDLLEXPORT void _PG_init(void);
 
 void
 _PG_init(void)

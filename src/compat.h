@@ -52,6 +52,11 @@ object_ownercheck(Oid classid, Oid objectid, Oid roleid)
 }
 #endif
 
+/* 16: fmgr.h declares it */
+#if PG_VERSION_NUM < 160000
+extern PGDLLEXPORT void _PG_init(void);
+#endif
+
 /* 18: an attribute in front of a declaration, no longer behind it */
 #ifndef pg_noreturn
 #define pg_noreturn		pg_attribute_noreturn()

@@ -3,6 +3,7 @@
  *	  What cppcheck has to know of the server's headers, which it does not read.
  */
 #define PG_VERSION_NUM 180000
+#define INT64_FORMAT "%ld"
 
 #define foreach(cell, list) \
 	for (cell = list_head(list); cell != NULL; cell = lnext(list, cell))
