@@ -3,7 +3,7 @@
  * store_schedule.h
  *	  Statements on cano._schedule and cano._turn.
  *
- * All functions need an open window but those that say otherwise.
+ * All functions need an open window unless they say otherwise.
  *
  *-------------------------------------------------------------------------
  */
@@ -47,10 +47,10 @@ extern int	cano_store_schedule_runs(int64 id, int64 last_run);
 /* A locked schedule has fired; "run" is what that has submitted, or 0. */
 extern void cano_store_schedule_fired(int64 id, TimestampTz now, int64 run);
 
-/* Has every run of the schedule ended that may not overlap with this one? */
+/* May this run begin, or does it wait for the end of an earlier one? */
 extern bool cano_store_is_turn(int64 schedule, int64 run);
 
-/* These three need no window, but the last. */
+/* This and the next two need no window. */
 extern void cano_store_turns_init(CanoRows *turns);
 
 /* The schedule is to be looked after; "run" of it has ended, or is 0. */

@@ -70,6 +70,16 @@ $node->safe_psql('postgres', 'GRANT USAGE ON SCHEMA cron TO worker, other');
 fails($node, 'worker', q{SELECT cano.schedule('wrong', 'at seven', 'three')}, qr/invalid schedule: at seven/, 'pg_cron says which time tables are wrong');
 is(as_worker($node, 'SELECT count(*) FROM cano.schedules'), '0', 'nothing is left of what was refused');
 is(as_worker($node, q{SELECT cano.unschedule('nothing')}), 'f', 'there is nothing to remove');
+if ($node->safe_psql('postgres', q{SELECT split_part(extversion, '-', 1)::numeric >= 1.5 FROM pg_extension WHERE extname = 'pg_cron'}) eq 't')
+{
+	as_worker($node, q{SELECT cano.schedule('soon', '1 second', 'three')});
+	ok($node->poll_query_until('postgres', 'SELECT last_run_id IS NOT NULL FROM cano.schedules'), 'a newer pg_cron knows seconds');
+	as_worker($node, q{SELECT cano.unschedule('soon')});
+}
+else
+{
+	fails($node, 'worker', q{SELECT cano.schedule('soon', '1 second', 'three')}, qr/invalid schedule: 1 second/, 'an older pg_cron knows no seconds');
+}
 
 # One schedule
 as_worker($node, $hourly);
