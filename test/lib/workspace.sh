@@ -102,6 +102,19 @@ remove_workspace()
 	return $status
 }
 
+# Copy the tree into a new directory.
+copy_tree()
+{
+	mkdir "$1"
+	tar -c --exclude=./.git --exclude=./build --exclude=./tmp_check --exclude=./tmp_instance . | tar -x -C "$1"
+}
+
+# What of the environment makes a test long, as arguments for env.
+long_settings()
+{
+	env | grep -E '^CANO_(SOAK|RANDOM|FUZZ)_[A-Z]+=[0-9]+$'
+}
+
 # Copy the tree there and run one of its scripts as an unprivileged user,
 # with a clean environment.
 run_in_workspace()
@@ -109,11 +122,9 @@ run_in_workspace()
 	local as=()
 	local long
 
-	# What makes a test long; nothing else comes through.
-	mapfile -t long < <(env | grep -E '^CANO_(SOAK|RANDOM|FUZZ)_[A-Z]+=[0-9]+$')
-
-	mkdir "$WORK/tree" "$WORK/tmp"
-	tar -c --exclude=./.git --exclude=./build --exclude=./tmp_check --exclude=./tmp_instance . | tar -x -C "$WORK/tree"
+	mapfile -t long < <(long_settings)
+	mkdir "$WORK/tmp"
+	copy_tree "$WORK/tree"
 	if [ "$(id -u)" = 0 ]; then
 		chown -R postgres: "$WORK"
 		as=(runuser -u postgres --)
