@@ -52,6 +52,11 @@ $(UPDATES): sql/cano--%--$(EXTVERSION).sql: $(SQL_UPGRADES) $(SQL_PARTS) $(wildc
 	sed 's/^CREATE \(FUNCTION\|PROCEDURE\|VIEW\) /CREATE OR REPLACE \1 /' $(SQL_REPLACEABLE) && \
 	cat $(srcdir)/sql/upgrades/after.sql; } > $@
 
+# The archive for PGXN: what is committed.
+.PHONY: dist
+dist:
+	git archive --format=zip --prefix=cano-$(EXTVERSION)/ -o cano-$(EXTVERSION).zip HEAD
+
 # Format the C sources as PostgreSQL formats its own (package pg-bsd-indent).
 # The names of types come from our objects.
 .PHONY: indent

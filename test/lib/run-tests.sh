@@ -7,7 +7,7 @@
 set -uo pipefail
 . test/lib/workspace.sh
 
-KINDS="lint unit model fuzz compile analyse regress isolation pgtap tap demo browser bench"
+KINDS="lint unit model fuzz compile analyse regress isolation pgtap tap demo browser package bench"
 TALLY=$WORK/tally
 LOGS=$WORK/logs
 TIME_LIMIT=900					# seconds, each kind
@@ -204,6 +204,12 @@ browser()
 {
 	SHOW_LOG=1 run browser test/with_server.sh -c test/no_workers.conf prove -v test/browser/pages.pl
 	tally browser $? $(count_tap "$LOGS/browser")
+}
+
+package()
+{
+	run package bash test/lib/run-package.sh
+	tally package $? $(count_tap "$LOGS/package")
 }
 
 # Once through, for it not to rot: what it says of a build with debug points

@@ -169,6 +169,15 @@ none('META.json has all that PGXN requires',
 	(grep { !$meta->{provides}{cano}{$_} || !-e $meta->{provides}{cano}{$_} } qw(file docfile)),
 	(grep { !/^(name|version|abstract|description|maintainer|license|prereqs|provides|meta-spec|generated_by|tags|resources|no_index|release_status|x_\w+)$/ } sort keys %$meta));
 like(slurp('CHANGELOG.md'), qr/^## \Q$version\E /m, 'CHANGELOG.md has it, too');
+like(slurp('debian/changelog'), qr/^cano \(\Q$version\E-/, 'debian/changelog has it, too');
+
+# Without what a format demands around the words.
+sub words
+{
+	return join ' ', grep { $_ ne '.' } split ' ', $_[0];
+}
+is(words(slurp('debian/copyright') =~ s/.*^License: PostgreSQL$//msr),
+	words(slurp('LICENSE') =~ s/.*?^Portions [^\n]*//msr), 'debian/copyright has the words of LICENSE');
 
 my $readme = slurp('README.md');
 none('README.md names every public function',
