@@ -6,6 +6,7 @@
 # their process 1, and all of them end with it.
 set -euo pipefail
 . test/lib/workspace.sh
+. test/lib/majors.sh
 
 [ $$ -eq 1 ] || die "started without processes of its own"
 
@@ -19,7 +20,7 @@ exec {alive}<&-
 
 log=$(debootstrap --variant=minbase --include=ca-certificates --cache-dir="$CACHE" \
 	"$RELEASE" "$ROOT" "$MIRROR" sid 2>&1) ||
-	{ tail -n 20 <<<"$log"; die "could not make Debian $RELEASE"; }
+	{ tail -n 20 <<<"$log"; not_tested "could not make Debian $RELEASE"; }
 mount -t proc proc "$ROOT/proc"
 mount --rbind /sys "$ROOT/sys"
 mount -t tmpfs -o mode=1777 tmpfs "$ROOT/dev/shm"
