@@ -1,6 +1,6 @@
 -- Whoever looks sees in pictures what he sees in the views, and no more.
 \ir lib/start.psql
-SELECT plan(20);
+SELECT plan(21);
 
 CREATE SCHEMA t_seen;
 CREATE ROLE t_seen_alice LOGIN;
@@ -38,6 +38,8 @@ SELECT ok(cano.explain(:of_group) ~ 'group secret', 'a member of the role sees i
 SELECT ok(cano.report() ~ 'group secret' AND cano.report() !~ 'own secret', 'and in her report, too');
 RESET SESSION AUTHORIZATION;
 SELECT ok(cano.report() ~ 'group secret' AND cano.report() ~ 'own secret', 'an administrator sees all');
+
+SELECT ok((SELECT bool_and(strpos(cano.report(), cano._draw_html(detail)) > 0) FROM cano.health()), 'all that is wrong here is in it');
 
 -- Those who are not let in
 SELECT cano.revoke_usage('t_seen_bob') AS x \gset

@@ -115,6 +115,11 @@ RETURN cano._draw_page('cano in ' || current_database(),
 		cano._draw_html(cano._draw_text(current_database(), 100)), cano._draw_time(statement_timestamp()),
 		cano._draw_html(cano._draw_text(current_user, 100)), cano._draw_html(pg_catalog.current_setting('server_version')),
 		(SELECT e.extversion FROM pg_catalog.pg_extension e WHERE e.extname = 'cano')) ||
+	cano._draw_section('What is wrong', (
+		SELECT cano._draw_table(ARRAY['severity', 'finding', 'detail', 'hint'],
+			pg_catalog.string_agg(cano._draw_row('td', ARRAY[h.severity, h.finding, h.detail, h.hint]), '' ORDER BY h.n),
+			CASE WHEN pg_catalog.max(h.n) = 50 THEN 'The first 50; cano.health() has all.' END)
+		FROM cano.health() WITH ORDINALITY h (finding, severity, detail, hint, n) WHERE h.n <= 50)) ||
 	cano._draw_system() ||
 	cano._draw_section('What runs', (
 		SELECT cano._draw_table(ARRAY['#process', 'role', '#run', 'workflow', 'state', 'task', '#part', '#attempt', '#for', 'progress'],
@@ -140,4 +145,4 @@ RETURN cano._draw_page('cano in ' || current_database(),
 			pg_catalog.string_agg(cano._draw_row('td', ARRAY[w.pid::text, w.database::text, w.role::text, w.status, w.run_id::text, cano._draw_time(w.started_at)]), '' ORDER BY w.pid), NULL)
 		FROM (SELECT k.* FROM cano.workers k ORDER BY k.pid LIMIT 50) w)));
 COMMENT ON FUNCTION cano.report() IS
-	'the whole system as an HTML page, as far as one may see it: queue, workflows with counts and durations, what fails, waits and runs, dead letters, workers';
+	'the whole system as an HTML page, as far as one may see it: findings of cano.health(), queue, workflows with counts and durations, what fails, waits and runs, dead letters, workers';
