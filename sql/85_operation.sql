@@ -268,3 +268,148 @@ END
 $$;
 COMMENT ON FUNCTION cano.health IS
 	'what is wrong with this installation and with the runs that the reader may see, worst first, each with a hint; no row when all is well';
+
+/*
+ * Metrics.  What has happened is counted in memory, by role; what there is now
+ * is looked up.  Everybody is given the sum over the roles that he may see,
+ * members of pg_monitor over all.
+ */
+CREATE FUNCTION cano._counters(OUT name text, OUT labels jsonb, OUT value double precision)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'cano_counters';
+COMMENT ON FUNCTION cano._counters IS 'what was counted of the roles that the reader may see; a series may be in several rows';
+
+CREATE VIEW cano._gauges WITH (security_barrier) AS
+WITH seen AS MATERIALIZED (
+	SELECT q.waiting, q.due_at, d.workflow, r.status
+	FROM (SELECT j.run, j.duty, NULL::"char" AS waiting, j.branch, NULL::timestamptz AS due_at FROM cano._job j
+		UNION ALL
+		SELECT t.run, t.duty, t.waiting, t.branch, t.due_at FROM cano._timer t) q
+	JOIN cano._run r ON r.id = q.run
+	JOIN cano._definition d ON d.id = r.definition
+	WHERE q.branch IS NULL AND q.duty IN ('e', 'w', 's', 'j', 'c', 'r', 'u', 'p')
+		AND (cano._can_see(r.owner, r.owner_name, r.origin) OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')))
+, depth AS (
+	SELECT s.workflow, CASE WHEN s.waiting NOT IN ('o', 'q', 'u') THEN 'waiting' ELSE 'queued' END AS status, count(*) AS n
+	FROM seen s GROUP BY 1, 2)
+, ranked AS (
+	SELECT d.*, pg_catalog.row_number() OVER (ORDER BY d.n DESC, d.workflow) > 100 AS other FROM depth d)
+SELECT 'cano_workflow_active' AS name, '{}'::jsonb AS labels, count(*)::double precision AS value
+FROM seen
+HAVING count(*) > 0 OR EXISTS (SELECT FROM cano._counters())
+UNION ALL
+SELECT 'cano_queue_depth', pg_catalog.jsonb_build_object('workflow', CASE WHEN NOT r.other THEN r.workflow ELSE '' END, 'status', r.status), sum(r.n)
+FROM ranked r
+GROUP BY 2
+UNION ALL
+SELECT 'cano_queue_oldest_due_seconds', '{}', pg_catalog.date_part('epoch', e.now - min(h.due_at))
+FROM cano._engine() e, cano._heads h
+WHERE h.due_at <= e.now
+GROUP BY e.now
+UNION ALL
+SELECT 'cano_dead_letters', '{}', count(*)
+FROM cano._run r
+WHERE r.dead AND (cano._can_see(r.owner, r.owner_name, r.origin) OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'))
+HAVING count(*) > 0
+UNION ALL
+SELECT 'cano_quarantined_jobs', '{}', count(*)
+FROM cano._crash x
+JOIN cano._run r ON r.id = x.run
+WHERE x.crashes > 0 AND (cano._can_see(r.owner, r.owner_name, r.origin) OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'))
+HAVING count(*) > 0
+UNION ALL
+SELECT 'cano_paused_workflows', '{}', count(*)
+FROM cano._workflow w
+WHERE w.paused
+HAVING count(*) > 0
+UNION ALL
+SELECT 'cano_breakers', pg_catalog.jsonb_build_object('state', b.state), count(*)
+FROM cano.breakers b
+GROUP BY b.state
+UNION ALL
+SELECT 'cano_workers', pg_catalog.jsonb_build_object('status', w.status), count(*)
+FROM cano.workers w
+WHERE w.database = pg_catalog.current_database()
+GROUP BY w.status;
+COMMENT ON VIEW cano._gauges IS 'how much there is now of what the reader may see';
+
+CREATE VIEW cano._metrics AS
+SELECT v.name, v.type, v.help
+FROM (VALUES
+	('cano_workflow_runs_total', 'counter', 'Runs that ended, and that ended again after they were resumed.'),
+	('cano_workflow_duration_seconds', 'histogram', 'How long runs took, from when they were due to their end.'),
+	('cano_workflow_active', 'gauge', 'Runs that have not ended.'),
+	('cano_resumes_total', 'counter', 'Runs that went on after their end.'),
+	('cano_task_duration_seconds', 'histogram', 'How long the attempt took with which a visit of a state ended; of splits, polls, batches, children and external work: all of the visit.'),
+	('cano_task_attempts_total', 'counter', 'Attempts of tasks, without those that a breaker refused and those that panicked.'),
+	('cano_circuit_rejections_total', 'counter', 'Attempts that a breaker refused.'),
+	('cano_circuit_acquires_total', 'counter', 'Attempts that asked a breaker.'),
+	('cano_circuit_outcomes_total', 'counter', 'How attempts ended that a breaker had admitted.'),
+	('cano_circuit_transitions_total', 'counter', 'Changes of the state of breakers.'),
+	('cano_split_branch_results_total', 'counter', 'What became of the branches of splits.'),
+	('cano_poll_iterations_total', 'counter', 'Answers of polls.'),
+	('cano_batch_runs_total', 'counter', 'Batches that ended.'),
+	('cano_batch_items_total', 'counter', 'Items of batches that were done.'),
+	('cano_step_iterations_total', 'counter', 'Steps of stepped states.'),
+	('cano_checkpoint_appends_total', 'counter', 'Rows added to the logs of runs.'),
+	('cano_checkpoint_clears_total', 'counter', 'Logs of runs that were cleared.'),
+	('cano_compensations_run_total', 'counter', 'Calls of compensations.'),
+	('cano_compensation_drains_total', 'counter', 'Rollbacks that ended.'),
+	('cano_rate_limiter_acquired_total', 'counter', 'Attempts that a limiter let begin.'),
+	('cano_rate_limiter_throttled_total', 'counter', 'Attempts that a limiter held back.'),
+	('cano_rate_limiter_wait_seconds', 'histogram', 'How long a limiter let an attempt wait each time.'),
+	('cano_rate_limiter_tokens_consumed_total', 'counter', 'Tokens of limiters that were used up.'),
+	('cano_engine_steps_total', 'counter', 'Steps of runs, branches, items, rollbacks and what is called before and after.'),
+	('cano_engine_commits_total', 'counter', 'Transactions that these steps shared.'),
+	('cano_queue_depth', 'gauge', 'Runs that are queued, or running, and runs that wait for something. The workflow is empty for all beyond the hundred largest.'),
+	('cano_queue_oldest_due_seconds', 'gauge', 'Since when the work is due that was due first.'),
+	('cano_dead_letters', 'gauge', 'Runs that ended by an error of a task.'),
+	('cano_quarantined_jobs', 'gauge', 'Jobs that took their session or the server down.'),
+	('cano_paused_workflows', 'gauge', 'Workflows that are paused.'),
+	('cano_breakers', 'gauge', 'Breakers in each state.'),
+	('cano_workers', 'gauge', 'Workers in this database.')
+	) v (name, type, help);
+COMMENT ON VIEW cano._metrics IS 'all that cano.metrics() may tell, and what it means';
+
+CREATE FUNCTION cano.metrics(OUT name text, OUT labels jsonb, OUT value double precision)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL RESTRICTED
+BEGIN ATOMIC
+	SELECT c.name, c.labels, sum(c.value)
+	FROM cano._counters() c
+	GROUP BY c.name, c.labels
+	UNION ALL
+	SELECT g.name, g.labels, g.value
+	FROM cano._gauges g
+	ORDER BY 1, 2;
+END;
+COMMENT ON FUNCTION cano.metrics IS
+	'what has happened since the server was started and what there is now, of the runs that the reader may see (pg_monitor: of all); what never happened is absent. Without preload a session counts for itself';
+
+CREATE FUNCTION cano._escaped(value text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(value, E'\\', E'\\\\'), '"', E'\\"'), E'\n', E'\\n');
+END;
+COMMENT ON FUNCTION cano._escaped IS 'a label''s value in Prometheus'' text format';
+
+CREATE FUNCTION cano.prometheus() RETURNS text
+LANGUAGE sql VOLATILE PARALLEL RESTRICTED
+BEGIN ATOMIC
+	WITH sample AS MATERIALIZED (
+		SELECT d.name AS family, m.name, m.labels ->> 'le' AS le, m.labels - 'le' AS labels,
+			m.name || coalesce('{' || (SELECT pg_catalog.string_agg(l.key || '="' || cano._escaped(l.value) || '"', ',' ORDER BY l.key)
+				FROM pg_catalog.jsonb_each_text(m.labels) l) || '}', '') || ' ' || m.value AS line
+		FROM cano.metrics() m
+		JOIN cano._metrics d ON m.name = d.name
+			OR (d.type = 'histogram' AND m.name IN (d.name || '_bucket', d.name || '_sum', d.name || '_count')))
+	SELECT coalesce(pg_catalog.string_agg(f.lines, '' ORDER BY f.family), '')
+	FROM (SELECT s.family,
+			'# HELP ' || s.family || ' ' || d.help || E'\n# TYPE ' || s.family || ' ' || d.type || E'\n'
+				|| pg_catalog.string_agg(s.line || E'\n', '' ORDER BY s.labels, s.le IS NULL, CASE s.le WHEN '+Inf' THEN 'infinity' ELSE s.le END::double precision, s.name DESC) AS lines
+		FROM sample s
+		JOIN cano._metrics d ON d.name = s.family
+		GROUP BY s.family, d.help, d.type) f;
+END;
+COMMENT ON FUNCTION cano.prometheus IS 'cano.metrics() in the text format that Prometheus reads';

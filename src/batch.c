@@ -36,11 +36,13 @@
 #include "gate.h"
 #include "guc.h"
 #include "hook.h"
+#include "metrics.h"
 #include "pause.h"
 #include "recorder.h"
 #include "shmem.h"
 #include "store.h"
 #include "store_signal.h"
+#include "tally.h"
 #include "turn.h"
 #include "txn.h"
 #include "window.h"
@@ -153,6 +155,7 @@ batch_body(CanoBatch *batch, CanoBatchResult *result)
 	CanoDrive  *drive = &batch->drive;
 
 	cano_txn_begin();
+	cano_metrics_begin();
 	MemoryContextSwitchTo(batch_context);
 	if (may_work(batch, result))
 	{
@@ -405,6 +408,7 @@ settle(CanoBatch *batch)
 	CanoPlace	place;
 
 	CANO_POINT("batch-before-settle");
+	cano_tally_settle(&batch->drive.settlement);
 	LockTimeout = 0;
 	cano_window_open(&window);
 	cano_pause_settle(&batch->drive.settlement);

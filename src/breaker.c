@@ -19,6 +19,7 @@
 #include "compat.h"
 #include "debug.h"
 #include "error.h"
+#include "metrics.h"
 #include "named.h"
 #include "part.h"
 #include "window.h"
@@ -47,6 +48,7 @@ static void init_circuit(void *circuit, const void *policy, uint64 serial);
 static Held *free_place(void);
 static Held *take(CanoPermit *permit);
 static void settle(Held *held, Ending ending);
+static void count_transition(CanoCircuitState before, CanoCircuitState after);
 static void transaction_ended(XactEvent event, void *arg);
 pg_noreturn static void refused(const char *name, const CanoCircuit *circuit);
 
@@ -158,6 +160,7 @@ cano_breaker_acquire(const char *name)
 	CanoNamedKey key;
 	CanoCircuit *shared;
 	CanoCircuit circuit;
+	CanoCircuitState before;
 	TimestampTz now;
 	Held	   *held;
 	bool		admitted;
@@ -174,10 +177,14 @@ cano_breaker_acquire(const char *name)
 	now = cano_now();
 
 	shared = cano_named_lock(&breakers, &key, &policy);
+	before = shared->state;
 	admitted = cano_circuit_acquire(shared, &policy, now);
 	circuit = *shared;
 	cano_named_release(&breakers, shared, now);
 
+	count_transition(before, circuit.state);
+	cano_metrics_count(admitted ? CANO_COUNT_CIRCUIT_ACQUIRED :
+					   CANO_COUNT_CIRCUIT_REJECTED, 1);
 	if (!admitted)
 		refused(name, &circuit);
 	held->number = ++last_number;
@@ -255,14 +262,37 @@ settle(Held *held, Ending ending)
 
 	if (circuit != NULL)
 	{
+		CanoCircuitState before = circuit->state;
+		CanoCircuitState after;
+
 		if (ending == NOT_BEGUN)
 			cano_circuit_return(circuit, held->epoch);
 		else
 			cano_circuit_report(circuit, &held->policy, held->epoch,
 								ending == ENDED_WELL, now);
+		after = circuit->state;
 		cano_named_release(&breakers, circuit, now);
+		count_transition(before, after);
 	}
+	if (ending != NOT_BEGUN)
+		cano_metrics_count(ending == ENDED_WELL ? CANO_COUNT_CIRCUIT_SUCCESS :
+						   CANO_COUNT_CIRCUIT_FAILURE, 1);
 	held->number = 0;
+}
+
+static void
+count_transition(CanoCircuitState before, CanoCircuitState after)
+{
+	if (before == after)
+		return;
+	if (before == CANO_CIRCUIT_CLOSED)
+		cano_metrics_count(CANO_COUNT_CLOSED_TO_OPEN, 1);
+	else if (before == CANO_CIRCUIT_OPEN)
+		cano_metrics_count(CANO_COUNT_OPEN_TO_HALFOPEN, 1);
+	else
+		cano_metrics_count(after == CANO_CIRCUIT_CLOSED ?
+						   CANO_COUNT_HALFOPEN_TO_CLOSED :
+						   CANO_COUNT_HALFOPEN_TO_OPEN, 1);
 }
 
 /*

@@ -372,6 +372,7 @@ enter_state(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 		run->since = DT_NOBEGIN;
 	if (run->since == DT_NOBEGIN &&
 		(decision->waiting == CANO_WAIT_POLL || decision->cursor ||
+		 decision->fans_out || decision->waiting == CANO_WAIT_CHILD ||
 		 step->said.what == CANO_SAID_ITEMS))
 		run->since = step->started_at;
 	else if (decision->waiting == CANO_WAIT_EXTERNAL)

@@ -30,6 +30,7 @@
 #include "pause.h"
 #include "shmem.h"
 #include "stop.h"
+#include "tally.h"
 #include "turn.h"
 #include "txn.h"
 
@@ -69,6 +70,7 @@ cano_drive_take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 
 	drive->steps++;
 	drive->stop |= step->last;
+	cano_tally_step(run, step);
 	if (step->held_back)
 	{
 		run->since = step->turn.turn;
@@ -78,7 +80,10 @@ cano_drive_take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 		run->since = DT_NOBEGIN;
 	drive->all_async &= run->definition->async;
 	if (run->resumed || run->started_at == DT_NOBEGIN)
+	{
+		cano_tally_begin(run);
 		cano_event_first(drive, run, step->started_at);
+	}
 	if (run->started_at == DT_NOBEGIN)
 		run->started_at = step->started_at;
 	run->resumed = false;
@@ -252,6 +257,7 @@ cano_drive_settle_end(CanoDrive *drive, CanoRun *run, const CanoRunEnd *end)
 	if (end->error != NULL)
 		cano_fault_log_end(run, end);
 	cano_event_ended(drive, run, end);
+	cano_tally_end(&drive->settlement, run, end);
 	cano_settle_end(&drive->settlement, run, end);
 	cano_gate_leave(&drive->settlement, run);
 	cano_turn_leave(&drive->settlement, run);

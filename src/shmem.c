@@ -32,6 +32,7 @@
 #include "compat.h"
 #include "debug.h"
 #include "limiter.h"
+#include "metrics.h"
 #include "recorder.h"
 #include "shared.h"
 #include "lookup.h"
@@ -81,6 +82,7 @@ request_memory(void)
 	RequestNamedLWLockTranche("cano", 1);
 	cano_breaker_request_memory();
 	cano_limiter_request_memory();
+	cano_metrics_request_memory();
 }
 
 static void
@@ -102,6 +104,7 @@ make_memory(void)
 							   HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
 	cano_breaker_make_memory();
 	cano_limiter_make_memory();
+	cano_metrics_make_memory();
 	LWLockRelease(AddinShmemInitLock);
 }
 

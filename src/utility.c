@@ -24,6 +24,7 @@
 
 #include "compat.h"
 #include "hold.h"
+#include "metrics.h"
 #include "observer.h"
 #include "scan.h"
 #include "shared.h"
@@ -91,6 +92,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString,
 			if (tag == T_DropdbStmt)
 			{
 				cano_lane_forget_database(database);
+				cano_metrics_forget_database(database);
 				cano_scan_forget_marks(database);
 			}
 		}
