@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "pgstat.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
@@ -34,6 +35,7 @@
 #include "turn.h"
 #include "txn.h"
 
+static void show(const CanoDrive *drive, const CanoRun *run);
 static void record_attempt(CanoDrive *drive, CanoRun *run, const CanoStep *step);
 static TimestampTz due_at(const CanoDrive *drive, const CanoRun *run,
 						  const CanoStep *step);
@@ -47,6 +49,7 @@ cano_drive_take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 	if (drive->steps == 0)
 		drive->first = cano_blame_visit(run);
 	(void) cano_stop_asked_by_itself();
+	show(drive, run);
 	cano_step_run(run, drive->steps > 0, cano_blame_take(run), step);
 	MemoryContextSwitchTo(drive->context);
 	drive->settlement.now = step->ended_at;
@@ -173,6 +176,26 @@ cano_drive_park(CanoDrive *drive, CanoRun *run)
 		cano_fan_mark(&drive->settlement, run);
 	drive->steps++;
 	return true;
+}
+
+/*
+ * In pg_stat_activity, of a worker.  To say it of every step would cost more
+ * than quick steps do: it is said of the first of a transaction, which may be
+ * long, and that there are others when they come.  cano.activity knows them
+ * all.
+ */
+static void
+show(const CanoDrive *drive, const CanoRun *run)
+{
+	if (cano_txn_is_session() || drive->steps > 1)
+		return;
+	if (drive->steps == 1)
+		pgstat_report_activity(STATE_RUNNING, "cano: running what is due");
+	else
+		pgstat_report_activity(STATE_RUNNING,
+							   psprintf("cano: run " INT64_FORMAT " %s/%s attempt %d",
+										run->id, run->definition->workflow,
+										run->state_name, run->attempt));
 }
 
 static void

@@ -156,11 +156,22 @@ cano_fault_end(const CanoRun *run, const CanoStep *step)
 void
 cano_fault_log_end(const CanoRun *run, const CanoRunEnd *end)
 {
+	const char *task = cano_json_get_text(end->error, "task");
+	const char *state = cano_json_get_text(end->error, "state");
+	ErrorContextCallback *surroundings = error_context_stack;
+
+	/* Those of a session that works say nothing of the run. */
+	error_context_stack = NULL;
 	ereport(cano_log_level,
 			(errmsg("run " INT64_FORMAT " of workflow \"%s\" ended in state \"%s\": %s",
 					run->id, run->definition->workflow, end->state,
 					cano_json_get_text(end->error, "message")),
-			 errhidestmt(true), errhidecontext(true)));
+			 errcontext("run " INT64_FORMAT " of workflow \"%s\", state \"%s\", task \"%s\", attempt %d",
+						run->id, run->definition->workflow,
+						state ? state : end->state, task ? task : "",
+						(int) cano_json_get_int(end->error, "attempts", 1)),
+			 errhidestmt(true)));
+	error_context_stack = surroundings;
 }
 
 void

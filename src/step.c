@@ -38,6 +38,7 @@
 static void call_task(const CanoRun *run, bool holding, CanoStep *step);
 static bool is_admitted(const CanoRun *run, CanoStep *step);
 static bool try_task(const CanoRun *run, bool holding, bool last, CanoStep *step);
+static void say_where(void *arg);
 static void begin_slot(const CanoRun *run, TimestampTz since);
 static void call(const CanoRun *run, CanoStep *step);
 static void call_function(const CanoRun *run, CanoStep *step);
@@ -288,6 +289,11 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		.shares = run->shares
 	};
 	CanoBracket bracket;
+	ErrorContextCallback where = {
+		.previous = error_context_stack,
+		.callback = say_where,
+		.arg = unconstify(CanoRun *, run)
+	};
 	ErrorData  *volatile cancelled = NULL;
 	volatile bool late = false;
 	volatile bool stopped = false;
@@ -299,6 +305,7 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 	begin_slot(run, step->started_at);
 	cano_recorder_begin(cano_run_recorded(run), run->id);
 	cano_bracket_open(&bracket, holding);
+	error_context_stack = &where;
 
 	PG_TRY();
 	{
@@ -345,6 +352,7 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 	}
 	PG_END_TRY();
 
+	error_context_stack = where.previous;
 	(void) cano_context_set(NULL);
 	step->interrupted |= stopped;
 	if (step->error &&
@@ -368,6 +376,24 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		ReThrowError(cancelled);
 	return step->separate || step->interrupted || step->fan_late ||
 		step->drain_late || step->called_off || last || !step->error || !cano_error_is_conflict(step->error->sqlstate);
+}
+
+/*
+ * For what is logged meanwhile.  An error is recorded, with where it was.
+ */
+static void
+say_where(void *arg)
+{
+	int			code = geterrcode();
+
+	const CanoRun *run = arg;
+	const CanoFunctionName *function = cano_run_function(run);
+
+	if (code == ERRCODE_SUCCESSFUL_COMPLETION || code == ERRCODE_WARNING ||
+		code == ERRCODE_ADMIN_SHUTDOWN || code == ERRCODE_CRASH_SHUTDOWN)
+		errcontext("run " INT64_FORMAT " of workflow \"%s\", state \"%s\", task \"%s\", attempt %d",
+				   run->id, run->definition->workflow, run->state_name,
+				   function ? function->name : "", run->attempt);
 }
 
 static void
