@@ -334,7 +334,7 @@ WHERE w.database = pg_catalog.current_database()
 GROUP BY w.status;
 COMMENT ON VIEW cano._gauges IS 'how much there is now of what the reader may see';
 
-CREATE VIEW cano._metrics AS
+CREATE VIEW cano._metrics WITH (security_barrier) AS
 SELECT v.name, v.type, v.help
 FROM (VALUES
 	('cano_workflow_runs_total', 'counter', 'Runs that ended, and that ended again after they were resumed.'),

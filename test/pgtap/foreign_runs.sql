@@ -96,7 +96,7 @@ BEGIN
 	FOR v_column IN
 		SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
 		WHERE c.relnamespace = 'cano'::regnamespace AND c.relkind = 'v'
-			AND c.relname <> ALL ('{activity,workers,workflows,states,breakers,limiters,_latest}')
+			AND c.relname <> ALL ('{activity,workers,workflows,states,breakers,limiters,_latest,_metrics,_gauges}')
 		ORDER BY 1, a.attnum
 	LOOP
 		v_before := nextval('t_foreign.told');
