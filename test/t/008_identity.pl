@@ -105,7 +105,7 @@ close_gate($node);
 $run = submit($node, q{'keeps', '{"word": "xyzzy"}', headers => '{"h": "xyzzy"}'});
 my $pid = wait_at_gate($node);
 is( $node->safe_psql('postgres', "SELECT application_name, query FROM pg_stat_activity WHERE pid = $pid"),
-	'cano worker|cano: running what is due', 'its process says no more than that it runs something');
+	"cano worker|cano: run $run keeps/a attempt 1", 'its process says which step it is at, and no values');
 is( $node->safe_psql('postgres', "SELECT application_name, query FROM pg_stat_activity WHERE pid = $pid", extra_params => [ '-U', 'stranger' ]),
 	'cano worker|<insufficient privilege>', 'and not even that to others');
 open_gate($node);
