@@ -57,14 +57,18 @@ $(UPDATES): sql/cano--%--$(EXTVERSION).sql: $(SQL_UPGRADES) $(SQL_PARTS) $(wildc
 dist:
 	git archive --format=zip --prefix=cano-$(EXTVERSION)/ -o cano-$(EXTVERSION).zip HEAD
 
-# Format the C sources as PostgreSQL formats its own (package pg-bsd-indent).
-# The names of types come from our objects.
+# Format the C sources as PostgreSQL formats its own, by the pg_bsd_indent that
+# comes with the server's development files since 17 (older ones indent less).
+# It learns the names of types from our objects; what it has no idea of are
+# functions that return pointers, initializers by name, and types of no variable.
+INDENT = $(bindir)/pg_bsd_indent -bad -bap -bbb -bc -bl -cli1 -cp33 -cdb -nce -d0 -di12 -nfc1 \
+	-i4 -l79 -lp -lpl -nip -npro -sac -tpg -ts4 -Utypedefs.tmp
 .PHONY: indent
 indent: $(OBJS)
 	objdump -Wi $(OBJS) | awk '/DW_TAG_typedef/ {t = 1} t && /DW_AT_name/ {print $$NF; t = 0}' | sort -u > typedefs.tmp
-	for file in $(srcdir)/src/*.[ch]; do \
-		SIMPLE_BACKUP_SUFFIX=.bak pg_bsd_indent -bad -bap -bbb -bc -bl -cli1 -cp33 -cdb -nce -d0 \
-			-di12 -nfc1 -i4 -l79 -lp -lpl -nip -npro -sac -tpg -ts4 -Utypedefs.tmp $$file || exit 1; \
-		rm -f $$file.bak $$file.BAK; \
+	set -e; for file in $(srcdir)/src/*.[ch]; do \
+		$(INDENT) <$$file >indent.tmp; \
+		sed -i -E 's/^([A-Za-z_][A-Za-z_0-9 ]*[A-Za-z_0-9])[ \t]+\*$$/\1 */; s/,\.([a-z])/, .\1/; s/^\}[ \t]+(\w+;)$$/} \1/' indent.tmp; \
+		cmp -s indent.tmp $$file || cp indent.tmp $$file; \
 	done
-	rm -f typedefs.tmp
+	rm -f typedefs.tmp indent.tmp

@@ -95,8 +95,9 @@ cano_bracket_close(const CanoBracket *bracket)
 	clean = cano_scrub_end();
 
 	/*
-	 * The lock timer may have run out at the moment when the lock was granted,
-	 * and its interruption be pending: it is not for whoever comes next.
+	 * The lock timer may have run out at the moment when the lock was
+	 * granted, and its interruption be pending: it is not for whoever comes
+	 * next.
 	 */
 	if (get_timeout_indicator(LOCK_TIMEOUT, true))
 		QueryCancelPending = false;

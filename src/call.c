@@ -502,7 +502,7 @@ make_row(const CanoFunction *function, CanoCallPlan *plan)
 	for (int i = 0; i < plan->nconverted; i++)
 	{
 		const CanoParameter *parameter =
-		&function->parameters[plan->converted[i]];
+			&function->parameters[plan->converted[i]];
 
 		TupleDescInitEntry(desc, i + 1, parameter->name, parameter->type, -1, 0);
 		nulls[i] = true;

@@ -78,7 +78,8 @@ typedef struct CanoDefinition
 	CanoLog		log;
 	int			nresources;
 	const CanoResource *resources;
-	Jsonb	   *values;			/* theirs by name, without any setup; NULL: none */
+	Jsonb	   *values;			/* theirs by name, without any setup; NULL:
+								 * none */
 	int			nbefore;		/* called one by one: setups, in order */
 	const CanoAside *before;
 	int			nafter;			/* on_end, then teardowns, in reverse */

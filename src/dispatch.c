@@ -104,7 +104,7 @@ static void
 give_up_start(int index)
 {
 	CanoSlot   *slot = &cano_shared->slots[index];
-	CanoLaneKey key = {.database = slot->database,.role = slot->role};
+	CanoLaneKey key = {.database = slot->database, .role = slot->role};
 	bool		gone = cano_launcher_is_gone(&key);
 
 	LWLockAcquire(cano_shared->lock, LW_EXCLUSIVE);

@@ -514,7 +514,7 @@ number(CanoDrive *drive, CanoRun *run)
 	if (run->fan != NULL && run->fan->opener != NULL)
 		run = run->fan->opener; /* nobody else knows of it yet */
 	else if (run->branch != CANO_NO_BRANCH ||
-		(run->fan != NULL && run->fan->closed == CANO_OPEN))
+			 (run->fan != NULL && run->fan->closed == CANO_OPEN))
 		run->next_ordinal = LEFT_TO_SETTLING;
 	if (run->next_ordinal == LEFT_TO_SETTLING)
 		return CANO_NO_ORDINAL;

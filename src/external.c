@@ -103,9 +103,8 @@ cano_external_receive(CanoSettlement *settlement, CanoRun *run,
 	if (over && !abandoned && leased_until > settlement->now)
 	{
 		/*
-		 * What has to be undone if it was done: a client who is at it may
-		 * end it.  Whoever listens would be told at once that the run is to
-		 * stop.
+		 * What has to be undone if it was done: a client who is at it may end
+		 * it.  Whoever listens would be told at once that the run is to stop.
 		 */
 		due = Min(leased_until, TimestampTzPlusMilliseconds(settlement->now,
 															CANO_LOOK_AGAIN_MS));

@@ -247,7 +247,7 @@ nlanes(const CanoRun *run, int total)
 void
 cano_fan_mark(CanoSettlement *settlement, const CanoRun *lane)
 {
-	CanoPart	part = {.branch = lane->branch,.attempt = lane->attempt};
+	CanoPart	part = {.branch = lane->branch, .attempt = lane->attempt};
 
 	lane->fan->touched = lane->fan->left_lanes = true;
 	cano_store_mark(&settlement->fans->marks, lane->fan, &part, 'b',

@@ -138,8 +138,9 @@ typedef struct CanoDecision
 	int			state;			/* where the run is now */
 	bool		moved;			/* it has left the state it was in, all well */
 	bool		entered;		/* append an entry row for that state */
-	bool		completed;		/* append a completion row for the state it was
-								 * in: that is to be undone if the run fails */
+	bool		completed;		/* append a completion row for the state it
+								 * was in: that is to be undone if the run
+								 * fails */
 	bool		cursor;			/* append a cursor row for it */
 	bool		keep;			/* keep the attempt's effects and its output */
 	bool		failed_attempt; /* record a failed attempt */

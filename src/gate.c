@@ -61,7 +61,7 @@ cano_gate_enter(CanoSettlement *settlement, CanoRun *run)
 	bool		inside;
 
 	if (definition->concurrency == 0 || !begins(run) || run->stop ||
-		 settlement->now >= cano_run_deadline(run))
+		settlement->now >= cano_run_deadline(run))
 		return true;
 	cano_window_open(&window);
 	inside = cano_store_has_number(definition->workflow, run->id);

@@ -44,7 +44,7 @@ cano_hold_begin(Oid database)
 	while (cano_slot_ask_database(database) > 0)
 	{
 		long		rest =
-		TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+			TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
 
 		if (rest <= 0)
 			break;

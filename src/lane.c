@@ -90,7 +90,7 @@ static bool callback_registered = false;
 CanoLane *
 cano_lane_get(Oid database, Oid role)
 {
-	CanoLaneKey key = {.database = database,.role = role};
+	CanoLaneKey key = {.database = database, .role = role};
 	CanoLane   *lane;
 	bool		found;
 
@@ -211,7 +211,7 @@ cano_lane_alert(CanoLane *lane)
 bool
 cano_lane_note(Oid database, Oid role, TimestampTz due_at, CanoPlace place)
 {
-	CanoLaneKey key = {.database = database,.role = role};
+	CanoLaneKey key = {.database = database, .role = role};
 	CanoLane   *lane;
 
 	bool		lower = cano_place_before(place, CANO_NO_PLACE);
@@ -257,7 +257,7 @@ cano_lane_note(Oid database, Oid role, TimestampTz due_at, CanoPlace place)
 void
 cano_lane_backlog(Oid role)
 {
-	CanoLaneKey key = {.database = MyDatabaseId,.role = role};
+	CanoLaneKey key = {.database = MyDatabaseId, .role = role};
 	CanoLane   *lane;
 	bool		saturated;
 
@@ -391,7 +391,7 @@ cano_lane_succeed(void)
 static CanoLane *
 find_lane(Oid role)
 {
-	CanoLaneKey key = {.database = MyDatabaseId,.role = role};
+	CanoLaneKey key = {.database = MyDatabaseId, .role = role};
 
 	return hash_search(cano_lanes, &key, HASH_FIND, NULL);
 }

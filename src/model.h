@@ -120,8 +120,8 @@ typedef struct CanoState
 	CanoJoin	join;			/* split */
 	int			nparts;			/* split: branches; batch: 1, which is every
 								 * item's */
-	const struct CanoState *parts;	/* what a branch or an item is to the core:
-									 * a state with no successor */
+	const struct CanoState *parts;	/* what a branch or an item is to the
+									 * core: a state with no successor */
 	const struct CanoState *undo;	/* its compensation, a state of that sort,
 									 * or NULL */
 } CanoState;

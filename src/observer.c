@@ -372,7 +372,7 @@ cano_observer_tell(const CanoRecord *record, int64 job, const char *workflow,
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = NULL;
-	CanoBinding binding = {.workflow = workflow,.state = record->state};
+	CanoBinding binding = {.workflow = workflow, .state = record->state};
 	CanoTold	told = CANO_TOLD;
 
 	for (int i = 0; i < nobservers && told != CANO_NOT_TOLD; i++)

@@ -132,6 +132,7 @@ string_value(char *text, JsonbValue *value)
 {
 	value->type = jbvString;
 	value->val.string.val = text;
+
 	value->val.string.len = strlen(text);
 }
 
@@ -139,13 +140,13 @@ char *
 cano_part_interval(const Interval *interval)
 {
 	struct pg_itm itm;
-	char		text[MAXDATELEN + 1];
+	char		buffer[MAXDATELEN + 1];
 
 	if (INTERVAL_NOT_FINITE(interval))
 		return pstrdup("infinity");
 	interval2itm(*interval, &itm);
-	EncodeInterval(&itm, INTSTYLE_POSTGRES, text);
-	return pstrdup(text);
+	EncodeInterval(&itm, INTSTYLE_POSTGRES, buffer);
+	return pstrdup(buffer);
 }
 
 char *
@@ -153,7 +154,7 @@ cano_part_instant(TimestampTz instant)
 {
 	struct pg_tm tm;
 	fsec_t		fsec;
-	char		text[MAXDATELEN + 1];
+	char		buffer[MAXDATELEN + 1];
 
 	if (TIMESTAMP_NOT_FINITE(instant))
 		return pstrdup("infinity");
@@ -162,8 +163,8 @@ cano_part_instant(TimestampTz instant)
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("timestamp out of range")));
 	tm.tm_isdst = 0;			/* below 0, the time zone would not be printed */
-	EncodeDateTime(&tm, fsec, true, 0, NULL, USE_ISO_DATES, text);
-	return pstrdup(text);
+	EncodeDateTime(&tm, fsec, true, 0, NULL, USE_ISO_DATES, buffer);
+	return pstrdup(buffer);
 }
 
 bool

@@ -470,7 +470,7 @@ put_slot(ReturnSetInfo *rsinfo, const CanoSlot *slot, const CanoTask *task)
 	Datum		values[SLOT_COLUMNS] = {0};
 	bool		nulls[SLOT_COLUMNS] = {0};
 	bool		idle = slot->kind == CANO_SLOT_WORKER &&
-	slot->phase != CANO_PHASE_BUSY;
+		slot->phase != CANO_PHASE_BUSY;
 
 	values[0] = Int32GetDatum(slot->pid);
 	nulls[0] = slot->pid == 0;

@@ -20,7 +20,8 @@ typedef struct CanoStep
 {
 	bool		separate;		/* rolled back: must run with nothing held */
 	bool		last;			/* no other step may share its transaction */
-	bool		interrupted;	/* rolled back: the run, or its fan, is to stop */
+	bool		interrupted;	/* rolled back: the run, or its fan, is to
+								 * stop */
 	bool		fan_late;		/* rolled back: its fan's timeout is over */
 	bool		drain_late;		/* rolled back: that of its drain is */
 	bool		called_off;		/* not rolled back, but its run is to stop */

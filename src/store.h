@@ -75,8 +75,8 @@ typedef struct CanoRun
 	int64		written;		/* sequence of the newest one in the table */
 	const CanoEntry *completed; /* the latest in this batch, or NULL */
 	TimestampTz started_at;		/* DT_NOBEGIN: no task was called yet */
-	TimestampTz since;			/* poll: of this attempt's first ask; held back
-								 * by a limiter: its turn */
+	TimestampTz since;			/* poll: of this attempt's first ask; held
+								 * back by a limiter: its turn */
 	int32		errors;			/* poll: in a row, forgiven so far; before and
 								 * after: which call is next */
 	Jsonb	   *cursor;			/* stepped: of its next step, or NULL; after:
@@ -128,17 +128,19 @@ typedef struct CanoSettlement
 	CanoRows	crashes;		/* to forget */
 	CanoRows	listeners;		/* runs that may wait for what is there */
 	CanoRows	stops;			/* runs that are to stop: see where they are */
-	CanoRows	stopped;		/* runs that have ended: forget that they were to */
+	CanoRows	stopped;		/* runs that have ended: forget that they were
+								 * to */
 	CanoRows	parents;		/* runs that have ended before their children */
 	CanoRows	drains;			/* runs that begin to undo what they did */
-	CanoRows	undone;			/* completions, and what became of their undoing */
+	CanoRows	undone;			/* completions, and what became of their
+								 * undoing */
 	CanoRows	collected;		/* errors of drains so far */
 	CanoRows	drained;		/* drains that are over */
 	CanoRows	gates;			/* of workflows that limit their concurrency */
 	CanoRows	turns;			/* of schedules whose next run may begin */
 	CanoRows	offers;			/* external work that waits for a client */
-	CanoRows	leases;			/* runs whose leases may have run out, or whose
-								 * work is withdrawn */
+	CanoRows	leases;			/* runs whose leases may have run out, or
+								 * whose work is withdrawn */
 	CanoFans   *fans;			/* of branches and items in this batch */
 	CanoRecords *records;		/* events; NULL: none so far */
 } CanoSettlement;

@@ -22,8 +22,8 @@
 typedef struct CanoWork
 {
 	int64		run;
-	int64		sequence;		/* this and the next: for which attempt of which
-								 * visit */
+	int64		sequence;		/* this and the next: for which attempt of
+								 * which visit */
 	int32		attempt;
 	Oid			owner;
 	int32		priority;

@@ -48,7 +48,8 @@ typedef struct CanoFan
 	CanoClosed	closed;			/* in the table */
 	TimestampTz due_at;			/* its timeout, or DT_NOEND */
 	int			low;			/* nothing is left to be begun up to here */
-	Jsonb	   *verdict;		/* why it cancels the run; the error of a panic */
+	Jsonb	   *verdict;		/* why it cancels the run; the error of a
+								 * panic */
 	Jsonb	   *signal;			/* the run's */
 	Jsonb	   *data;			/* the run's; NULL = its input */
 
@@ -74,7 +75,8 @@ typedef struct CanoFans
 {
 	int			nfans;
 	CanoFan   **fans;
-	CanoRows	marks;			/* branches begun, that a later batch goes on with */
+	CanoRows	marks;			/* branches begun, that a later batch goes on
+								 * with */
 	bool		overtaken;		/* settling found that others were faster */
 } CanoFans;
 

@@ -42,7 +42,7 @@ extern int	cano_store_find_key(const char *key, const char *workflow,
  * Leave a signal, and a job that brings notice of it.  Returns its place.
  */
 extern CanoPlace cano_store_signal(const CanoAddressee *to, const char *name,
-							  const Jsonb *payload, TimestampTz now);
+								   const Jsonb *payload, TimestampTz now);
 
 /*
  * Receive the oldest signal of that name.  False if there is none; the

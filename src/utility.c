@@ -67,7 +67,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString,
 				DestReceiver *dest, QueryCompletion *qc)
 {
 	ProcessUtility_hook_type next = previous_hook ? previous_hook :
-	standard_ProcessUtility;
+		standard_ProcessUtility;
 	Node	   *statement = pstmt->utilityStmt;
 	NodeTag		tag = nodeTag(statement);
 	Oid			database = InvalidOid;

@@ -148,6 +148,7 @@ cano_value_interval(const char *place, const CanoRule *rule, JsonbValue *value)
 							   value);
 
 	text = cano_value_string(value);
+
 	if (!cano_part_read_interval(text, &interval))
 		cano_value_refuse("Write an interval such as \"90 s\" or \"1 day\".",
 						  place, "key \"%s\" must be an interval, not \"%s\"",
@@ -350,8 +351,10 @@ cano_value_add_name(const char *place, List *names, const JsonbValue *resource)
 	name = cano_value_string(&value);
 	CHECK_FOR_INTERRUPTS();
 	foreach(cell, names)
+	{
 		if (strcmp(lfirst(cell), name) == 0)
 			cano_value_refuse("Every resource needs a name of its own.", place,
 							  "there are two resources \"%s\"", name);
+	}
 	return lappend(names, name);
 }

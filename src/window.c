@@ -94,8 +94,8 @@ cano_extension(void)
 
 	/*
 	 * Remember only what is there as a whole or not at all, and not while a
-	 * script that creates or updates it is still running.  All of that changes
-	 * the schema's row, or says that it does (upgrade.c).
+	 * script that creates or updates it is still running.  All of that
+	 * changes the schema's row, or says that it does (upgrade.c).
 	 */
 	extension_known = !creating_extension &&
 		OidIsValid(found.outcome_type) == OidIsValid(found.schema);

@@ -145,7 +145,7 @@ compile()
 
 analyse()
 {
-	run analyse bash test/lib/run-analysers.sh $(chosen scan-build clang-tidy cppcheck)
+	run analyse bash test/lib/run-analysers.sh $(chosen scan-build clang-tidy cppcheck indent)
 	tally analyse $? $(count_tap "$LOGS/analyse")
 }
 
