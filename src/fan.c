@@ -514,7 +514,12 @@ settle_one(CanoFans *fans, CanoFan *fan)
 
 	if (fan->closed != CANO_OPEN)
 	{
-		bool		harmless = fan->nended == 0 && fan->closing != CANO_OPEN;
+		/*
+		 * Two may close it, the second by what its claim still saw; but a
+		 * lane that it leaves behind nobody would drop.
+		 */
+		bool		harmless = fan->nended == 0 && !fan->left_lanes &&
+			fan->closing != CANO_OPEN;
 
 		fan->closing = CANO_OPEN;
 		return harmless;
