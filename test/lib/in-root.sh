@@ -18,6 +18,8 @@ exec {alive}<&0 </dev/null
 ) &
 exec {alive}<&-
 
+# Programs there expect that "/" is a mount point.
+mount --bind "$ROOT" "$ROOT"
 log=$(debootstrap --variant=minbase --include=ca-certificates --cache-dir="$CACHE" \
 	"$RELEASE" "$ROOT" "$MIRROR" sid 2>&1) ||
 	{ tail -n 20 <<<"$log"; not_tested "could not make Debian $RELEASE"; }

@@ -178,6 +178,8 @@ sub words
 }
 is(words(slurp('debian/copyright') =~ s/.*^License: PostgreSQL$//msr),
 	words(slurp('LICENSE') =~ s/.*?^Portions [^\n]*//msr), 'debian/copyright has the words of LICENSE');
+none('the Dockerfile copies what is there',
+	grep { !-e } map { split } slurp('Dockerfile') =~ /^COPY (?!--)(.*) \S+$/mg);
 
 my $readme = slurp('README.md');
 none('README.md names every public function',
