@@ -307,7 +307,7 @@ prepare_visits(Oid role)
 void
 cano_metrics_attach(Oid role)
 {
-	RoleKey		key = {.database = MyDatabaseId,.role = role};
+	RoleKey		key = {.database = MyDatabaseId, .role = role};
 	bool		found;
 
 	if (!callback_registered)
@@ -423,8 +423,8 @@ cano_metrics_request_memory(void)
 void
 cano_metrics_make_memory(void)
 {
-	HASHCTL		roles = {.keysize = sizeof(RoleKey),.entrysize = sizeof(Role)};
-	HASHCTL		states = {.keysize = sizeof(StateKey),.entrysize = sizeof(State)};
+	HASHCTL		roles = {.keysize = sizeof(RoleKey), .entrysize = sizeof(Role)};
+	HASHCTL		states = {.keysize = sizeof(StateKey), .entrysize = sizeof(State)};
 
 	/* It is there when the server starts again after a crash. */
 	if (memory == NULL)
@@ -565,7 +565,7 @@ put_role(ReturnSetInfo *rsinfo, Role *role)
 		if (copy->counts[i] > 0)
 			put(rsinfo, counts[i].name, "",
 				make_labels(counts[i].label, counts[i].value),
-				copy->counts[i]);
+				(double) copy->counts[i]);
 	for (int i = 0; i < CANO_DURATIONS; i++)
 		put_histogram(rsinfo, durations[i].name, &copy->durations[i],
 					  make_labels(durations[i].label, durations[i].value));
@@ -604,10 +604,10 @@ put_histogram(ReturnSetInfo *rsinfo, const char *name,
 			cano_json_merge(labels,
 							make_labels("le", i == BUCKETS ? "+Inf" :
 										psprintf("%g", bounds[i]))),
-			below);
+			(double) below);
 	}
 	put(rsinfo, name, "_sum", labels, histogram->sum);
-	put(rsinfo, name, "_count", labels, histogram->count);
+	put(rsinfo, name, "_count", labels, (double) histogram->count);
 }
 
 static void

@@ -18,6 +18,7 @@ static void count_split(const CanoRun *run);
 static void count_batch(const CanoRun *run, bool well);
 static const char *kind_of(const CanoState *state);
 static bool lasts(const CanoState *state);
+static double seconds_between(TimestampTz from, TimestampTz until);
 
 void
 cano_tally_step(const CanoRun *run, const CanoStep *step)
@@ -29,7 +30,7 @@ cano_tally_step(const CanoRun *run, const CanoStep *step)
 	{
 		cano_metrics_count(CANO_COUNT_LIMITER_WAITED, 1);
 		cano_metrics_took(CANO_DURATION_LIMITER,
-						  (step->turn.due - step->ended_at) / 1000000.0);
+						  seconds_between(step->ended_at, step->turn.due));
 		return;
 	}
 	if (step->token.taken)
@@ -116,7 +117,7 @@ count_visit(const CanoRun *run, const CanoStep *step)
 	if (run->since != DT_NOBEGIN && lasts(state))
 		since = run->since;
 	cano_metrics_visit(state, kind_of(state),
-					   (step->ended_at - since) / 1000000.0);
+					   seconds_between(since, step->ended_at));
 	if (state->kind == CANO_KIND_SPLIT)
 		count_split(run);
 	else if (state->kind == CANO_KIND_BATCH)
@@ -204,7 +205,7 @@ void
 cano_tally_end(const CanoSettlement *settlement, const CanoRun *run,
 			   const CanoRunEnd *end)
 {
-	double		seconds = (settlement->now - run->began_at) / 1000000.0;
+	double		seconds = seconds_between(run->began_at, settlement->now);
 	CanoCount	outcome = CANO_COUNT_RUN_COMPLETED + end->ending;
 	char	   *category = end->error == NULL ? NULL :
 		cano_json_get_text(end->error, "category");
@@ -228,4 +229,10 @@ cano_tally_settle(const CanoSettlement *settlement)
 	cano_metrics_count(CANO_COUNT_APPEND, settlement->checkpoints.nrows);
 	cano_metrics_count(CANO_COUNT_COMMIT, 1);
 	cano_metrics_attach(settlement->owner);
+}
+
+static double
+seconds_between(TimestampTz from, TimestampTz until)
+{
+	return (double) (until - from) / USECS_PER_SEC;
 }
