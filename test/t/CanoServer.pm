@@ -17,6 +17,23 @@ our @EXPORT = qw(new_server use_database submit wait_ended run_story
 
 my @servers;
 
+# While a server is down psql ends without having read the question, and who
+# writes it to its input dies of that: then ask again.
+my $poll = \&PostgreSQL::Test::Cluster::poll_query_until;
+{
+	no warnings 'redefine';
+	*PostgreSQL::Test::Cluster::poll_query_until = sub {
+		my @arguments = @_;
+		my $found;
+
+		until (eval { $found = $poll->(@arguments); 1 })
+		{
+			die $@ if $@ !~ /Broken pipe/;
+		}
+		return $found;
+	};
+}
+
 # At the end of a test its servers are stopped at once, and their processes would
 # not say which lines they executed.
 END
