@@ -117,13 +117,8 @@ sub end_one
 sub wait_until_up
 {
 	my ($node) = @_;
-	my $until = time + 180;
 
-	while ((attempt($node, 'SELECT true') // '') ne 't')
-	{
-		die 'the server does not come back' if time > $until;
-		select undef, undef, undef, 0.05;
-	}
+	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
 	return;
 }
 

@@ -24,11 +24,12 @@ my $poll = \&PostgreSQL::Test::Cluster::poll_query_until;
 	no warnings 'redefine';
 	*PostgreSQL::Test::Cluster::poll_query_until = sub {
 		my @arguments = @_;
+		my $until = time + $PostgreSQL::Test::Utils::timeout_default;
 		my $found;
 
 		until (eval { $found = $poll->(@arguments); 1 })
 		{
-			die $@ if $@ !~ /Broken pipe/;
+			die $@ if $@ !~ /Broken pipe/ || time > $until;
 		}
 		return $found;
 	};
