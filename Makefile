@@ -11,7 +11,8 @@ PG_CPPFLAGS = -DCANO_VERSION='"$(EXTVERSION)"' \
 
 # In the order of their numbers.
 SQL_PARTS = $(sort $(wildcard $(srcdir)/sql/[0-9]*.sql))
-SQL_REPLACEABLE = $(filter-out $(wildcard $(srcdir)/sql/[0-2]*.sql),$(SQL_PARTS))
+SQL_FIXED = $(sort $(wildcard $(srcdir)/sql/[0-2]*.sql))
+SQL_REPLACEABLE = $(filter-out $(SQL_FIXED),$(SQL_PARTS))
 
 # From each release there is a way to this version.
 SQL_UPGRADES = $(shell printf '%s\n' $(wildcard $(srcdir)/sql/upgrades/*--*.sql) | sort -V)
@@ -44,11 +45,13 @@ $(OBJS): $(wildcard $(srcdir)/src/*.h)
 sql/cano--$(EXTVERSION).sql: $(SQL_PARTS)
 	cat $^ > $@
 
-# What was done by hand from that release on, then every function and view.  An
-# extension's script replaces nothing but the extension's own.
+# What was done by hand from that release on, then every function and view, and
+# the comments on the rest.  An extension's script replaces nothing but the
+# extension's own.
 $(UPDATES): sql/cano--%--$(EXTVERSION).sql: $(SQL_UPGRADES) $(SQL_PARTS) $(wildcard $(srcdir)/sql/upgrades/*.sql)
 	{ cat $(srcdir)/sql/upgrades/before.sql && \
 	cat $$(printf '%s\n' $(SQL_UPGRADES) | sed -n '/\/$*--/,$$p') && \
+	awk '/^COMMENT ON / { on = 1 } on; /;$$/ { on = 0 }' $(SQL_FIXED) && \
 	sed 's/^CREATE \(FUNCTION\|PROCEDURE\|VIEW\) /CREATE OR REPLACE \1 /' $(SQL_REPLACEABLE) && \
 	cat $(srcdir)/sql/upgrades/after.sql; } > $@
 

@@ -6,13 +6,15 @@
  * statements run with the owner's rights.
  */
 
--- Ids of runs and of jobs: a run's first job has the run's own id.
 CREATE SEQUENCE cano._id AS bigint;
+COMMENT ON SEQUENCE cano._id IS 'ids of runs and of jobs: a run''s first job has the run''s own id';
 CREATE SEQUENCE cano._definition_id AS bigint;
+COMMENT ON SEQUENCE cano._definition_id IS 'ids of versions of workflows';
 CREATE SEQUENCE cano._attempt_id AS bigint;
+COMMENT ON SEQUENCE cano._attempt_id IS 'ids of failed attempts';
 CREATE SEQUENCE cano._signal_id AS bigint;
+COMMENT ON SEQUENCE cano._signal_id IS 'ids of signals';
 
--- A workflow by name: who may redefine it, and its current version.
 CREATE TABLE cano._workflow (
 	workflow text COLLATE "C" PRIMARY KEY,
 	owner oid NOT NULL,
@@ -21,9 +23,9 @@ CREATE TABLE cano._workflow (
 	version integer NOT NULL,
 	paused boolean NOT NULL
 );
+COMMENT ON TABLE cano._workflow IS 'a workflow by name: who may redefine it, and its current version';
 
--- A version: immutable.  "functions" maps each function's name in the
--- document to its exact signature.
+-- "functions" maps each function's name in the document to its exact signature.
 CREATE TABLE cano._definition (
 	id bigint PRIMARY KEY,
 	workflow text COLLATE "C" NOT NULL,
@@ -36,9 +38,9 @@ CREATE TABLE cano._definition (
 	keep interval,						-- how long ended runs stay; null: as the document says
 	UNIQUE (workflow, version)
 );
+COMMENT ON TABLE cano._definition IS 'a version of a workflow: immutable';
 
--- A run: written at submit, at its end and when it is resumed, never in between.  "origin" is
--- the system identifier of the server that may run it.
+-- "origin" is the system identifier of the server that may run it.
 CREATE TABLE cano._run (
 	id bigint PRIMARY KEY,
 	definition bigint NOT NULL,
@@ -67,10 +69,10 @@ CREATE TABLE cano._run (
 	data jsonb,							-- at the end
 	error jsonb
 ) WITH (fillfactor = 80);
+COMMENT ON TABLE cano._run IS 'a run: written at submit, at its end and when it is resumed, never in between';
 CREATE INDEX ON cano._run (parent) WHERE parent IS NOT NULL;
 CREATE INDEX ON cano._run (id) WHERE dead;
 
--- The keys of runs that have not ended.
 CREATE TABLE cano._key (
 	owner oid NOT NULL,
 	workflow text COLLATE "C" NOT NULL,
@@ -78,10 +80,10 @@ CREATE TABLE cano._key (
 	run bigint NOT NULL,
 	PRIMARY KEY (owner, workflow, key)
 );
+COMMENT ON TABLE cano._key IS 'the keys of runs that have not ended';
 CREATE INDEX ON cano._key (key);
 
--- What is due now.  The primary key is the queue's order.  data is null
--- while it is still the run's input.
+-- data is null while it is still the run's input.
 CREATE TABLE cano._job (
 	owner oid NOT NULL,
 	priority integer NOT NULL,
@@ -101,10 +103,11 @@ CREATE TABLE cano._job (
 	data jsonb,
 	PRIMARY KEY (owner, priority, id)
 );
+COMMENT ON TABLE cano._job IS 'what is due now; the primary key is the queue''s order';
 CREATE INDEX ON cano._job (run) WHERE duty = 'a';
 
--- What is due later: a job and when.  due_at is infinity while nothing but
--- an act of somebody (unpause, adopt, the run before it) makes it due.
+-- due_at is infinity while nothing but an act of somebody (unpause, adopt, the
+-- run before it) makes it due.
 CREATE TABLE cano._timer (
 	owner oid NOT NULL,
 	priority integer NOT NULL,
@@ -130,24 +133,24 @@ CREATE TABLE cano._timer (
 										-- (q)ueued: too many are under way,
 										-- pa(u)sed: so is its workflow
 );
+COMMENT ON TABLE cano._timer IS 'what is due later: a job, and when';
 CREATE INDEX ON cano._timer (owner, due_at);
 CREATE INDEX ON cano._timer (awaits, owner, priority, id) WHERE waiting = 'q';
 CREATE INDEX ON cano._timer (awaits, id) WHERE waiting = 'u';
 CREATE INDEX ON cano._timer (run) WHERE duty = 'a';
 
--- Runs under way of workflows that limit how many: each has a number.
 CREATE TABLE cano._inside (
 	workflow text COLLATE "C" NOT NULL,
 	number integer NOT NULL,
 	run bigint NOT NULL,
 	PRIMARY KEY (workflow, number)
 );
+COMMENT ON TABLE cano._inside IS 'runs under way of workflows that limit how many: each has a number';
 CREATE UNIQUE INDEX ON cano._inside (run);
 
--- The log of a run, append-only.  "job" is the id of the job that was made
--- for the state entered here: the newest row leads to where the run is.
--- Completions are the stack of what there is to undo; only what became of that
--- changes.
+-- "job" is the id of the job that was made for the state entered here: the
+-- newest row leads to where the run is.  Completions are the stack of what there
+-- is to undo; only what became of that changes.
 CREATE TABLE cano._checkpoint (
 	run bigint NOT NULL,
 	sequence bigint NOT NULL,
@@ -162,8 +165,8 @@ CREATE TABLE cano._checkpoint (
 										-- (s)uperseded; entry: (r)esumed
 	PRIMARY KEY (run, sequence)
 ) WITH (fillfactor = 95);
+COMMENT ON TABLE cano._checkpoint IS 'the log of a run, append-only';
 
--- Runs that are being rolled back, and how they are to end.
 CREATE TABLE cano._drain (
 	run bigint PRIMARY KEY,
 	ending "char" NOT NULL,				-- (f)ailed, (c)ancelled
@@ -172,8 +175,8 @@ CREATE TABLE cano._drain (
 	cancel_reason text,
 	errors jsonb NOT NULL				-- that end's, then those of compensations
 );
+COMMENT ON TABLE cano._drain IS 'runs that are being rolled back, and how they are to end';
 
--- Failed attempts.
 CREATE TABLE cano._attempt (
 	run bigint NOT NULL,
 	id bigint NOT NULL,
@@ -190,25 +193,25 @@ CREATE TABLE cano._attempt (
 	context text,
 	PRIMARY KEY (run, id)
 );
+COMMENT ON TABLE cano._attempt IS 'failed attempts';
 
--- What tasks keep with cano.put().
 CREATE TABLE cano._variable (
 	run bigint NOT NULL,
 	key text COLLATE "C" NOT NULL,
 	value jsonb,
 	PRIMARY KEY (run, key)
 );
+COMMENT ON TABLE cano._variable IS 'what tasks keep with cano.put()';
 
--- Resources that were set up for a run, until it ends.  A value that is null
--- is the definition's.
+-- A value that is null is the definition's.
 CREATE TABLE cano._resource (
 	run bigint NOT NULL,
 	name text COLLATE "C" NOT NULL,
 	value jsonb,
 	PRIMARY KEY (run, name)
 );
+COMMENT ON TABLE cano._resource IS 'resources that were set up for a run, until it ends';
 
--- The branches of a split or the items of a batch, fanned out at one visit.
 -- While it is open, its row counts those that have ended; whoever adds to it
 -- holds its lock until the commit, so that one of them is the last.  The run
 -- itself, its holder, waits in _timer meanwhile.
@@ -228,6 +231,7 @@ CREATE TABLE cano._fan (
 	signal jsonb,						-- the run's, for each of them
 	data jsonb							-- null: the run's input
 ) WITH (fillfactor = 50);
+COMMENT ON TABLE cano._fan IS 'the branches of a split or the items of a batch, fanned out at one visit';
 CREATE INDEX ON cano._fan (run);
 
 -- Those of a closed fan that had not ended were cancelled.
@@ -243,9 +247,10 @@ CREATE TABLE cano._branch (
 	error jsonb,
 	PRIMARY KEY (fan, branch)
 ) WITH (fillfactor = 70);
+COMMENT ON TABLE cano._branch IS 'a branch of a split, or an item of a batch';
 
--- Runs that somebody asked to stop.  The first request counts; there may be
--- several, so that nobody waits for another one's transaction.
+-- The first request counts; there may be several, so that nobody waits for
+-- another one's transaction.
 CREATE TABLE cano._stop (
 	run bigint NOT NULL,
 	id bigint NOT NULL,
@@ -253,8 +258,8 @@ CREATE TABLE cano._stop (
 	reason text,
 	PRIMARY KEY (run, id)
 );
+COMMENT ON TABLE cano._stop IS 'runs that somebody asked to stop';
 
--- Signals that no run has received yet.
 CREATE TABLE cano._signal (
 	run bigint NOT NULL,
 	name text COLLATE "C" NOT NULL,
@@ -263,9 +268,10 @@ CREATE TABLE cano._signal (
 	payload jsonb,
 	PRIMARY KEY (run, name, id)
 );
+COMMENT ON TABLE cano._signal IS 'signals that no run has received yet';
 
--- Work of external states, one row an attempt.  "id" is that of the run's own
--- timer, and the place in the queue; "timer" is the lease's.
+-- "id" is that of the run's own timer, and the place in the queue; "timer" is the
+-- lease's.
 CREATE TABLE cano._work (
 	run bigint NOT NULL,
 	sequence bigint NOT NULL,			-- of the visit
@@ -281,19 +287,20 @@ CREATE TABLE cano._work (
 	parked boolean NOT NULL DEFAULT false,	-- its workflow is paused
 	PRIMARY KEY (run, sequence, attempt)
 );
+COMMENT ON TABLE cano._work IS 'work of external states, one row an attempt';
 CREATE INDEX ON cano._work (queue, owner, priority, id) WHERE token IS NULL AND NOT parked;
 CREATE UNIQUE INDEX ON cano._work (token) WHERE token IS NOT NULL;
 
--- Jobs that took their session or the server down, and how often.
 CREATE TABLE cano._crash (
 	job bigint PRIMARY KEY,
 	run bigint NOT NULL,
 	crashes integer NOT NULL,
 	last_at timestamptz NOT NULL
 );
+COMMENT ON TABLE cano._crash IS 'jobs that took their session or the server down, and how often';
 
--- A breaker as it is set.  Whether it is open is in shared memory.
 CREATE SEQUENCE cano._breaker_id AS bigint;
+COMMENT ON SEQUENCE cano._breaker_id IS 'ids of breakers';
 CREATE TABLE cano._breaker (
 	name text COLLATE "C" PRIMARY KEY,
 	id bigint NOT NULL,
@@ -304,9 +311,10 @@ CREATE TABLE cano._breaker (
 	half_open_max_calls integer NOT NULL,
 	reset_timeout interval NOT NULL
 );
+COMMENT ON TABLE cano._breaker IS 'a breaker as it is set; whether it is open is in shared memory';
 
--- A limiter as it is set.  How much it has left is in shared memory.
 CREATE SEQUENCE cano._limiter_id AS bigint;
+COMMENT ON SEQUENCE cano._limiter_id IS 'ids of limiters';
 CREATE TABLE cano._limiter (
 	name text COLLATE "C" PRIMARY KEY,
 	id bigint NOT NULL,
@@ -318,9 +326,8 @@ CREATE TABLE cano._limiter (
 	per interval NOT NULL,
 	kind "char" NOT NULL				-- (b)ucket, (w)indow
 );
+COMMENT ON TABLE cano._limiter IS 'a limiter as it is set; how much it has left is in shared memory';
 
--- What happened to runs, as far as their log options keep it.  Dense within a
--- run, from 1.
 CREATE TABLE cano._event (
 	run bigint NOT NULL,
 	ordinal bigint NOT NULL,
@@ -334,9 +341,11 @@ CREATE TABLE cano._event (
 	recorded_at timestamptz NOT NULL,
 	PRIMARY KEY (run, ordinal)
 );
+COMMENT ON TABLE cano._event IS 'what happened to runs, as far as their log options keep it; dense within a run, from 1';
 
--- Functions that are told.  "id" is the order in which they are.
+-- "id" is the order in which they are told.
 CREATE SEQUENCE cano._observer_id AS bigint;
+COMMENT ON SEQUENCE cano._observer_id IS 'ids of observers';
 CREATE TABLE cano._observer (
 	name text COLLATE "C" PRIMARY KEY,
 	id bigint NOT NULL,
@@ -348,9 +357,10 @@ CREATE TABLE cano._observer (
 	events text[],						-- null: all
 	workflow text COLLATE "C"			-- null: any
 );
+COMMENT ON TABLE cano._observer IS 'functions that are told of events';
 
--- A schedule: what a job of pg_cron lets begin, when that says so.
 CREATE SEQUENCE cano._schedule_id AS bigint;
+COMMENT ON SEQUENCE cano._schedule_id IS 'ids of schedules';
 CREATE TABLE cano._schedule (
 	name text COLLATE "C" PRIMARY KEY,
 	id bigint NOT NULL UNIQUE,			-- the job calls cano._fire() with it
@@ -364,12 +374,13 @@ CREATE TABLE cano._schedule (
 	last_run bigint,
 	last_fired_at timestamptz			-- also when nothing was submitted
 );
+COMMENT ON TABLE cano._schedule IS 'a schedule: what a job of pg_cron lets begin, when that says so';
 
--- Runs of schedules that have not ended; the lowest may begin.
 CREATE TABLE cano._turn (
 	run bigint PRIMARY KEY,
 	schedule bigint NOT NULL
 );
+COMMENT ON TABLE cano._turn IS 'runs of schedules that have not ended; the lowest may begin';
 CREATE INDEX ON cano._turn (schedule, run);
 
 -- The tables that turn over: let vacuum follow by count, not by share.

@@ -4,13 +4,21 @@ CREATE FUNCTION cano.next(state text DEFAULT NULL, output jsonb DEFAULT NULL, de
 	RETURNS cano.outcome
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN ROW('next', state, output, NULL, delay, NULL, NULL)::cano.outcome;
-COMMENT ON FUNCTION cano.next(text, jsonb, interval) IS 'outcome: go to that state, or to the default next one, now or after a delay';
+COMMENT ON FUNCTION cano.next(text, jsonb, interval) IS
+'outcome: go to a state
+state: which; null: the next one of the definition
+output: what the task returns besides; null: nothing
+delay: how long to wait before that state is entered; null: not at all';
 
 CREATE FUNCTION cano.more(cursor jsonb, output jsonb DEFAULT NULL, delay interval DEFAULT NULL)
 	RETURNS cano.outcome
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN ROW('more', NULL, output, cursor, delay, NULL, NULL)::cano.outcome;
-COMMENT ON FUNCTION cano.more(jsonb, jsonb, interval) IS 'outcome of a stepped state: save the cursor and call again';
+COMMENT ON FUNCTION cano.more(jsonb, jsonb, interval) IS
+'outcome of a stepped state: save a cursor and call the function again with it
+cursor: where it is to go on
+output: what it returns besides; null: nothing
+delay: how long to wait before the next call; null: not at all';
 
 CREATE FUNCTION cano.pending(delay interval DEFAULT '1 s')
 	RETURNS cano.outcome
@@ -22,7 +30,11 @@ CREATE FUNCTION cano.failed(reason text, detail jsonb DEFAULT NULL)
 	RETURNS cano.outcome
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN ROW('failed', NULL, NULL, NULL, NULL, reason, detail)::cano.outcome;
-COMMENT ON FUNCTION cano.failed(text, jsonb) IS 'outcome: the run fails for this reason; nothing is retried';
+COMMENT ON FUNCTION cano.failed(text, jsonb) IS
+'outcome: the run fails, with category task_execution; nothing is retried. What the task did is kept, and undone only
+by compensations
+reason: the message of the error
+detail: stored as the error''s detail';
 
 CREATE FUNCTION cano.cancelled(reason text)
 	RETURNS cano.outcome

@@ -11,14 +11,22 @@ RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cano_schedule';
 COMMENT ON FUNCTION cano.schedule IS
-	'submit a run of a workflow, as the current role, whenever pg_cron says that it is time; or change the schedule of that name. While a run of it has not ended: skip submits none, queue one more, which begins after it, allow any number';
+'have pg_cron submit runs of a workflow as the current role; or change the schedule of that name, which its owner may
+do.
+Raises 55000 where pg_cron is not in this database, 42501 without USAGE on schema cron
+name: its name, of 1 to 1,000 characters
+cron: when, as pg_cron has it: minute, hour, day, month, day of the week; by its clock, which is GMT by default
+workflow: its name
+input: of each run, a JSON object
+overlap: while an earlier run of it has not ended: skip submits none, queue one that begins after it, allow any
+number';
 
 CREATE FUNCTION cano.unschedule(name text)
 RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cano_unschedule';
 COMMENT ON FUNCTION cano.unschedule IS
-	'remove a schedule; false if there is none of that name. Its runs go on';
+'remove a schedule, which its owner may do. Its runs go on. False where there is none of that name';
 
 CREATE FUNCTION cano._fire(schedule bigint)
 RETURNS bigint

@@ -100,7 +100,7 @@ COMMENT ON FUNCTION cano._draw_fork IS 'internal: the branches of a split in a M
 CREATE FUNCTION cano.mermaid(workflow text) RETURNS text
 LANGUAGE sql STABLE STRICT PARALLEL RESTRICTED
 RETURN cano._draw_diagram(workflow, cano._draw_workflow(workflow), NULL);
-COMMENT ON FUNCTION cano.mermaid(text) IS 'a workflow as a Mermaid state diagram';
+COMMENT ON FUNCTION cano.mermaid(text) IS 'a workflow as a state diagram in Mermaid. Raises CN404 where there is none';
 
 CREATE FUNCTION cano.mermaid(run bigint) RETURNS text
 LANGUAGE sql STABLE STRICT PARALLEL RESTRICTED
@@ -108,7 +108,8 @@ SET jit = off
 BEGIN ATOMIC
 	SELECT cano._draw_diagram(r.workflow, r.version, run) FROM cano._draw_run(run) r;
 END;
-COMMENT ON FUNCTION cano.mermaid(bigint) IS 'a run as a Mermaid state diagram of its workflow: what happened is coloured';
+COMMENT ON FUNCTION cano.mermaid(bigint) IS
+'a run as a state diagram of its workflow in Mermaid: what happened is coloured. Raises CN404 where there is none';
 
 -- ---- When it was ----
 
@@ -260,4 +261,7 @@ BEGIN
 	RETURN CASE format WHEN 'text' THEN cano._draw_gantt_text(run) ELSE cano._draw_gantt_mermaid(run) END;
 END
 $$;
-COMMENT ON FUNCTION cano.timeline IS 'when a run was in which state: a Gantt chart in text, or in Mermaid (format => ''mermaid'')';
+COMMENT ON FUNCTION cano.timeline IS
+'when a run was in which state, as a Gantt chart. Raises CN404 for an unknown run
+run: the run
+format: text or mermaid';

@@ -368,7 +368,8 @@ BEGIN ATOMIC
 	FROM cano.workflows w
 	WHERE w.workflow = explain.workflow AND w.version = cano._draw_workflow(explain.workflow);
 END;
-COMMENT ON FUNCTION cano.explain(text) IS 'what a workflow does, as a tree of its states';
+COMMENT ON FUNCTION cano.explain(text) IS
+'what a workflow does, as a tree of its states. Raises CN404 where there is none';
 
 CREATE FUNCTION cano.explain(run bigint) RETURNS text
 LANGUAGE sql STABLE STRICT PARALLEL RESTRICTED
@@ -385,4 +386,5 @@ BEGIN ATOMIC
 	FROM cano._draw_run(explain.run) r;
 END;
 COMMENT ON FUNCTION cano.explain(bigint) IS
-	'what a run did, as a tree: errors under what failed, what it waits for, and what to do about it';
+'what a run did, as a tree: errors under what failed, what it waits for, and what to do about it. Raises CN404 where
+there is none';

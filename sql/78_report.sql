@@ -295,4 +295,6 @@ BEGIN ATOMIC
 		coalesce(cano._draw_json('Error', r.error), ''))
 	FROM cano._draw_run(report.run) r;
 END;
-COMMENT ON FUNCTION cano.report(bigint) IS 'a run as an HTML page: what it waits for or how it ended, drawings, failed attempts, data';
+COMMENT ON FUNCTION cano.report(bigint) IS
+'a run as an HTML page: what it waits for or how it ended, drawings, failed attempts, data. Raises CN404 where there
+is none';

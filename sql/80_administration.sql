@@ -10,18 +10,22 @@ CREATE FUNCTION cano.pause(workflow text) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cano_pause';
 COMMENT ON FUNCTION cano.pause IS
-	'begin nothing new of a workflow''s runs: they stay queued. Cancellations, time-outs and rollbacks go on';
+'begin nothing new of a workflow''s runs, which stay queued, and give clients no more of their work. What is running
+ends; cancellations, time-outs and rollbacks go on. For its owner; raises CN404 where there is no such workflow';
 
 CREATE FUNCTION cano.unpause(workflow text) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cano_unpause';
-COMMENT ON FUNCTION cano.unpause IS 'let the runs of a paused workflow go on';
+COMMENT ON FUNCTION cano.unpause IS 'let the runs of a paused workflow go on. For its owner';
 
 CREATE FUNCTION cano.purge(older_than interval, workflow text DEFAULT NULL) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cano_purge';
 COMMENT ON FUNCTION cano.purge IS
-	'remove the caller''s own runs that ended so long ago, with all that is known of them, and return how many; options(keep) does so by itself. A run that somebody is just resuming, or whose parent or child is under way, stays';
+'remove the caller''s own ended runs with all that is known of them, and return how many. Retention by options(keep)
+does so by itself. A run that somebody is just resuming, or whose parent or child is under way, stays
+older_than: only runs that ended at least that long ago
+workflow: only of this one; null: of all';
 
 /*
  * Runs carry the identity of the server that may run them, so that a copy of
@@ -86,4 +90,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION cano.adopt IS
-	'after a restore, clone or upgrade: let this server run the unfinished runs it found; returns how many';
+'after a restore, clone or upgrade: let this server run the unfinished runs that it found, and return how many. For
+the owner of the extension. The other server must not run them any more';

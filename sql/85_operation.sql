@@ -267,7 +267,9 @@ EXCEPTION WHEN object_not_in_prerequisite_state THEN
 END
 $$;
 COMMENT ON FUNCTION cano.health IS
-	'what is wrong with this installation and with the runs that the reader may see, worst first, each with a hint; no row when all is well';
+'what is wrong with this installation and with the runs that the reader may see, worst first; no row when all is
+well. Returns a word for what was found, its severity (error, warning or info), the details, and a hint, which can
+be executed as it stands';
 
 /*
  * Metrics.  What has happened is counted in memory, by role; what there is now
@@ -385,7 +387,9 @@ BEGIN ATOMIC
 	ORDER BY 1, 2;
 END;
 COMMENT ON FUNCTION cano.metrics IS
-	'what has happened since the server was started and what there is now, of the runs that the reader may see (pg_monitor: of all); what never happened is absent. Without preload a session counts for itself';
+'what has happened since the server was started, and what there is now, of the runs that the reader may see; members
+of pg_monitor are told of all. Returns the name of each series, its labels and its value; seconds where the name
+says so. What never happened is absent. Without the preload a session counts for itself';
 
 CREATE FUNCTION cano._escaped(value text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE

@@ -145,4 +145,5 @@ RETURN cano._draw_page('cano in ' || current_database(),
 			pg_catalog.string_agg(cano._draw_row('td', ARRAY[w.pid::text, w.database::text, w.role::text, w.status, w.run_id::text, cano._draw_time(w.started_at)]), '' ORDER BY w.pid), NULL)
 		FROM (SELECT k.* FROM cano.workers k ORDER BY k.pid LIMIT 50) w)));
 COMMENT ON FUNCTION cano.report() IS
-	'the whole system as an HTML page, as far as one may see it: findings of cano.health(), queue, workflows with counts and durations, what fails, waits and runs, dead letters, workers';
+'the whole system as an HTML page, as far as the reader may see it: findings of cano.health(), queue, workflows with
+counts and durations, what fails, waits and runs, dead letters, workers';

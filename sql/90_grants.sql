@@ -51,14 +51,14 @@ LANGUAGE sql VOLATILE
 BEGIN ATOMIC
 	SELECT cano._usage(role, true);
 END;
-COMMENT ON FUNCTION cano.grant_usage IS 'let a role define workflows and submit runs';
+COMMENT ON FUNCTION cano.grant_usage IS 'let a role define workflows and submit runs. For the owner of the extension';
 
 CREATE FUNCTION cano.revoke_usage(role regrole) RETURNS void
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
 	SELECT cano._usage(role, false);
 END;
-COMMENT ON FUNCTION cano.revoke_usage IS 'take back what cano.grant_usage() gave';
+COMMENT ON FUNCTION cano.revoke_usage IS 'take back what cano.grant_usage gave. For the owner of the extension';
 
 /*
  * Everything that is new.  What an update finds is left alone: who was granted

@@ -1,7 +1,7 @@
 -- What CREATE EXTENSION leaves behind.
 LOAD 'plpgsql_check';	-- before any PL/pgSQL runs, or its newer versions refuse
 BEGIN;
-SELECT plan(13);
+SELECT plan(15);
 
 SELECT is(extversion, default_version, 'the version installed is the default one')
 FROM pg_extension JOIN pg_available_extensions ON name = extname WHERE extname = 'cano';
@@ -22,10 +22,25 @@ SELECT is_empty($$SELECT nspname FROM pg_namespace, aclexplode(coalesce(nspacl, 
 SELECT is_empty($$SELECT name FROM relations, aclexplode(coalesce(relacl, acldefault('r', relowner)))
 	WHERE relname LIKE '\_%' AND grantee <> relowner$$, 'nobody has rights on private tables');
 
-SELECT is_empty($$SELECT signature FROM functions WHERE proname NOT LIKE '\_%' AND obj_description(oid, 'pg_proc') IS NULL$$,
-	'every public function has a comment');
-SELECT is_empty($$SELECT name FROM relations WHERE relkind = 'v' AND relname NOT LIKE '\_%'
-	AND obj_description(oid, 'pg_class') IS NULL$$, 'every public view has a comment');
+SELECT is_empty($$SELECT signature FROM functions WHERE obj_description(oid, 'pg_proc') IS NULL
+	UNION ALL SELECT name FROM relations WHERE obj_description(oid, 'pg_class') IS NULL
+	UNION ALL SELECT oid::regtype::text FROM pg_type WHERE typnamespace = 'cano'::regnamespace AND typelem = 0
+		AND NOT EXISTS (SELECT FROM relations WHERE oid = typrelid) AND obj_description(oid, 'pg_type') IS NULL
+	UNION ALL SELECT nspname FROM pg_namespace WHERE nspname = 'cano' AND obj_description(oid, 'pg_namespace') IS NULL
+	UNION ALL SELECT extname FROM pg_extension WHERE extname = 'cano' AND obj_description(oid, 'pg_extension') IS NULL$$,
+	'everything has a comment');
+SELECT is_empty($$SELECT attrelid::regclass, attname FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
+	WHERE c.relnamespace = 'cano'::regnamespace AND c.relkind IN ('v', 'c') AND c.relname NOT LIKE '\_%'
+		AND attnum > 0 AND col_description(attrelid, attnum) IS NULL$$,
+	'and so has every column of public views and types');
+-- A line each, unless what the function does says what its only one is for.
+SELECT is_empty($$SELECT signature, parameter FROM functions JOIN pg_proc AS p USING (oid),
+		unnest(p.proargnames[:p.pronargs]) AS parameter
+	WHERE functions.proname NOT LIKE '\_%' AND p.pronargs > 1
+		AND strpos(obj_description(oid, 'pg_proc'), E'\n' || parameter || ': ') = 0$$,
+	'the comments of public functions explain their parameters');
+SELECT is_empty($$SELECT name FROM pg_settings WHERE name LIKE 'cano.%' AND coalesce(short_desc, '') = ''$$,
+	'every setting has a description');
 SELECT is_empty($$SELECT signature FROM functions WHERE prosecdef AND NOT EXISTS (
 	SELECT FROM unnest(proconfig) AS setting WHERE setting LIKE 'search_path=pg_catalog%')$$,
 	'a function with its owner''s rights has a fixed search_path');

@@ -59,6 +59,7 @@ foreach my $planted (
 	'ALTER FUNCTION cano.status COST 7', 'ALTER FUNCTION cano.cancel STABLE', q{ALTER FUNCTION cano.adopt SET work_mem = '1MB'},
 	'ALTER FUNCTION cano._part SUPPORT array_unnest_support', 'GRANT EXECUTE ON FUNCTION cano.adopt TO worker',
 	'REVOKE EXECUTE ON FUNCTION cano.submit FROM worker', q{COMMENT ON FUNCTION cano.next IS 'x'}, q{COMMENT ON VIEW cano.runs IS 'x'},
+	q{COMMENT ON COLUMN cano.runs.key IS 'x'}, q{COMMENT ON TABLE cano._run IS 'x'}, q{COMMENT ON EXTENSION cano IS 'x'},
 	'ALTER FUNCTION cano.result OWNER TO worker', 'ALTER EXTENSION cano DROP FUNCTION cano.grant_usage',
 	'CREATE OR REPLACE VIEW cano.signals WITH (security_barrier) AS SELECT 1::bigint AS run_id, name, payload, sent_at FROM cano._signal',
 	'ALTER VIEW cano.runs RESET (security_barrier)', 'ALTER VIEW cano.runs ALTER status SET DEFAULT 1',

@@ -45,6 +45,8 @@ WITH member AS (
 	SELECT pg_describe_object(d.classoid, d.objoid, d.objsubid), 'comment', to_jsonb(d.description)
 	FROM pg_description d JOIN member m ON m.classid = d.classoid AND m.objid = d.objoid
 	UNION ALL
+	SELECT 'extension', 'comment', to_jsonb(obj_description(e.oid, 'pg_extension')) FROM pg_extension e WHERE e.extname = 'cano'
+	UNION ALL
 	SELECT a.kind || ' ' || a.object, 'acl', jsonb_agg(DISTINCT concat_ws(' ',
 		CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE x.grantee::regrole::text END, x.privilege_type, x.is_grantable, 'by', x.grantor::regrole))
 	FROM acl a, aclexplode(a.acl) x GROUP BY a.kind, a.object
