@@ -55,6 +55,11 @@ $(UPDATES): sql/cano--%--$(EXTVERSION).sql: $(SQL_UPGRADES) $(SQL_PARTS) $(wildc
 	sed 's/^CREATE \(FUNCTION\|PROCEDURE\|VIEW\) /CREATE OR REPLACE \1 /' $(SQL_REPLACEABLE) && \
 	cat $(srcdir)/sql/upgrades/after.sql; } > $@
 
+# What the catalog says, on a page; see docs/reference.sql.
+.PHONY: reference
+reference:
+	cd $(srcdir) && $(bindir)/psql -XAtq -f docs/reference.sql -o docs/reference.new && mv docs/reference.new docs/reference.md
+
 # The archive for PGXN: what is committed.
 .PHONY: dist
 dist:
