@@ -71,7 +71,7 @@ SELECT s.pid,
 	s.attempt,
 	s.since,
 	CASE WHEN s.done IS NOT NULL THEN
-		pg_catalog.jsonb_build_object('done', s.done, 'total', s.total, 'note', s.note)
+		pg_catalog.jsonb_build_object('done', s.done, 'total', NULLIF(s.total, 0), 'note', s.note)
 	END AS progress,
 	s.branch,
 	s.after_end

@@ -90,7 +90,7 @@ BEGIN
 			RETURN format('running %s of state %s, attempt %s of %s', cano._draw_text(v_activity.task, 60), v_state, v_activity.attempt,
 				cano._draw_allowed(v_part, v_options, v_run.max_attempts)) ||
 				cano._draw_since(v_activity.since, v_now) || ', process ' || v_activity.pid ||
-				coalesce(format(', %s of %s done', v_run.progress ->> 'done', v_run.progress ->> 'total'), '') ||
+				coalesce(', ' || (v_run.progress ->> 'done') || coalesce(' of ' || (v_run.progress ->> 'total'), '') || ' done', '') ||
 				coalesce(': ' || cano._draw_text(v_run.progress ->> 'note', 100), '');
 		ELSE
 			NULL;
@@ -137,9 +137,9 @@ BEGIN
 			WHEN v_run.rollback = 'partial' THEN ARRAY[
 				format('SELECT cano.compensate(%s); tries again what was not undone.', id),
 				format('SELECT cano.resume(%s, force => true); lets it go on forward instead.', id)]
-			WHEN v_run.cleared THEN ARRAY[
-				format('All was undone. SELECT cano.submit(%s, r.input) FROM cano.runs r WHERE r.run_id = %s; begins anew.',
-					cano._draw_literal(v_run.workflow), id)]
+			WHEN v_run.cleared OR v_run.sequence IS NULL THEN ARRAY[
+				format('%sSELECT cano.submit(%s, r.input) FROM cano.runs r WHERE r.run_id = %s; begins anew.',
+					CASE WHEN v_run.cleared THEN 'All was undone. ' ELSE '' END, cano._draw_literal(v_run.workflow), id)]
 			WHEN v_run.status = 'cancelled' THEN ARRAY[format('SELECT cano.resume(%s); lets it go on after all.', id)]
 			ELSE ARRAY[format('When the cause is mended, SELECT cano.resume(%s); lets it go on.', id)]
 		END;

@@ -2,7 +2,7 @@
 -- what failed and why, and what to do about it.
 \ir lib/start.psql
 \ir lib/pictures.psql
-SELECT plan(32);
+SELECT plan(36);
 
 CREATE FUNCTION pg_temp.first(run bigint) RETURNS text LANGUAGE sql AS $$ SELECT split_part(pg_temp.same(cano.explain(run)), E'\n', 1) $$;
 CREATE FUNCTION pg_temp.hints(run bigint) RETURNS text LANGUAGE sql AS $$
@@ -15,6 +15,21 @@ SELECT matches(pg_temp.first(:run), 't_pictures question, run <id>: queued in st
 SELECT matches(pg_temp.hints(:run), 'No background worker .* CALL cano.work\(\)', 'and what to do when nobody comes');
 SELECT cano.submit('t_pictures question', run_at => now() + interval '1 day') AS late \gset
 SELECT matches(pg_temp.first(:late), ': waiting in state "ask" to begin at <time> \(in <span>\)', 'one that is to begin later');
+
+-- Running, as its own task sees it
+CREATE FUNCTION t_pictures.look(done int DEFAULT NULL, total int DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	IF done IS NOT NULL THEN
+		PERFORM cano.progress(done, total);
+	END IF;
+	RETURN split_part(cano.explain(cano.run_id()), E'\n', 1);
+END $$;
+SELECT cano.define('t_pictures look', cano.task('look', 't_pictures.look', next => 'end'), cano.exit('end')) AS v \gset
+SELECT cano.submit('t_pictures look') AS run1, cano.submit('t_pictures look', '{"done": 3}') AS run2,
+	cano.submit('t_pictures look', '{"done": 3, "total": 4}') AS run3 \gset
+CALL cano.work();
+SELECT matches(cano.result(run) ->> 'look', format(': running t_pictures.look of state "look", attempt 1 of 4 since .*, process \d+%s$', far), what)
+FROM (VALUES (:run1, '', 'one that is running'), (:run2, ', 3 done', 'and how far it is'), (:run3, ', 3 of 4 done', 'of how much')) AS v (run, far, what);
 
 -- Each wait
 CALL cano.work();
@@ -84,6 +99,12 @@ SELECT matches(pg_temp.first(:run), ': being cancelled in state "ask"', 'one tha
 CALL cano.work();
 SELECT matches(pg_temp.first(:run), ': cancelled in state "ask": called off$', 'one that was');
 SELECT is(pg_temp.hints(:run), 'SELECT cano.resume(<id>); lets it go on after all.', 'and how to go on');
+
+SELECT cano.define('t_pictures lost', cano.router('route', 't_pictures.route'), cano.exit('end')) AS v \gset
+SELECT cano.submit('t_pictures lost') AS run \gset
+CALL cano.work();
+SELECT is(pg_temp.hints(:run), 'SELECT cano.submit(''t_pictures lost'', r.input) FROM cano.runs r WHERE r.run_id =<id>; begins anew.',
+	'one without a row in its log begins anew');
 
 SELECT * FROM finish();
 DROP SCHEMA t_pictures CASCADE;
