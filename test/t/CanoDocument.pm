@@ -2,7 +2,8 @@
 # block after the other into one psql -At, print what it says.
 #
 # A block fenced as "sql" is typed; what it prints, errors where they come,
-# stands in a block fenced as "text" after the next empty line, or is nothing.
+# stands in a block fenced as "text" (or "mermaid") after the next empty line, or
+# is nothing.
 package CanoDocument;
 
 use strict;
@@ -32,8 +33,9 @@ sub read_document
 	return slurp_file("$FindBin::RealBin/../../$file");
 }
 
-# Type a document into a new database, as that role; what is named after it
-# may differ, and so may the width of columns.  Returns the database's name.
+# Type a document, as that role, into a database named like it, which is made if
+# it is not there; what is named after it may differ, and so may the width of
+# columns.  Returns the database's name.
 sub follow_document
 {
 	my ($node, $file, $role, @differs) = @_;
@@ -42,7 +44,7 @@ sub follow_document
 	my $psql = begin_psql($node, $role, $database);
 	my ($blocks, $answers) = (0, 0);
 
-	while ($document =~ /^```sql\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?/msg)
+	while ($document =~ /^```sql\n(.*?)^```\n(?:\n```(?:text|mermaid)\n(.*?)^```\n)?/msg)
 	{
 		my ($block, $expected) = ($1, $2);
 
@@ -54,7 +56,7 @@ sub follow_document
 			"$file, block $blocks: " . ($block =~ /^(.*)/)[0]);
 	}
 	$psql->{run}->kill_kill;
-	is("$blocks $answers", join(' ', map { scalar(() = $document =~ /^```$_\b/mg) } qw(sql text)), "$file has no other blocks");
+	is("$blocks $answers", join(' ', map { scalar(() = $document =~ /^```$_\b/mg) } qw(sql (?:text|mermaid))), "$file has no other blocks");
 	cmp_ok($blocks, '>', 0, 'and it has some');
 	return $database;
 }
@@ -80,7 +82,8 @@ sub begin_psql
 
 	$node->safe_psql('postgres', <<"SQL");
 SELECT format('CREATE ROLE %I LOGIN', '$role') WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '$role') \\gexec
-CREATE DATABASE "$database" OWNER "$role" TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C';
+SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LOCALE %L', '$database', '$role', 'UTF8', 'C')
+WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '$database') \\gexec
 SQL
 	$node->safe_psql($database, "CREATE EXTENSION cano; SELECT cano.grant_usage('$role')");
 
