@@ -29,11 +29,13 @@ static void out_of_time(void);
 static TimeoutId timer = MAX_TIMEOUTS;
 static volatile sig_atomic_t interruptions = 0;
 static bool running = false;
+static bool insisting = false;
 
 void
-cano_attempt_start(int64 limit_ms)
+cano_attempt_start(int64 limit_ms, bool insist)
 {
 	interruptions = 0;
+	insisting = insist;
 	running = limit_ms > 0;
 	if (!running)
 		return;
@@ -69,7 +71,7 @@ out_of_time(void)
 		interruptions++;
 	InterruptPending = true;
 	QueryCancelPending = true;
-	if (interruptions > PATIENCE && !cano_txn_is_session())
+	if (interruptions > PATIENCE && insisting && !cano_txn_is_session())
 		ProcDiePending = true;
 	SetLatch(MyLatch);
 }

@@ -6,8 +6,10 @@
  * Steps share a transaction while nobody can tell: while the work of earlier
  * steps is held, no task is started that may take long, and one that would
  * wait for a lock is undone, the transaction committed, and the task run again
- * with nothing held.  A task that is long now and then shares it with few: a
- * transaction takes on as much as is done in its time on average.
+ * with nothing held.  So is one that takes long all the same, so that neither
+ * the work of others stays uncommitted nor their jobs claimed for long.  A task
+ * that is long now and then shares it with few: a transaction takes on as much
+ * as is done in its time on average.
  *
  *-------------------------------------------------------------------------
  */
@@ -37,6 +39,7 @@
 
 static void show(const CanoDrive *drive, const CanoRun *run);
 static void record_attempt(CanoDrive *drive, CanoRun *run, const CanoStep *step);
+static double pace(const CanoStep *step);
 static TimestampTz due_at(const CanoDrive *drive, const CanoRun *run,
 						  const CanoStep *step);
 static TimestampTz own_time(const CanoDrive *drive, const CanoRun *run,
@@ -67,6 +70,8 @@ cano_drive_take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 		{
 			drive->slow = true;
 			cano_blame_separate(run);
+			if (step->outstayed)
+				cano_pace_note(run, pace(step));
 		}
 		return false;
 	}
@@ -91,7 +96,7 @@ cano_drive_take_step(CanoDrive *drive, CanoRun *run, CanoStep *step)
 		run->started_at = step->started_at;
 	run->resumed = false;
 	if (!cano_blame_is_separate(run))	/* it may have waited for a lock */
-		cano_pace_note(run, (double) (step->ended_at - step->started_at) / 1000);
+		cano_pace_note(run, pace(step));
 	if (step->drain_late)
 		return true;
 	if (step->decision.fault == CANO_FAULT_CALLED_OFF && !run->stop)
@@ -213,6 +218,12 @@ record_attempt(CanoDrive *drive, CanoRun *run, const CanoStep *step)
 	};
 
 	cano_settle_attempt(&drive->settlement, run, &attempt);
+}
+
+static double
+pace(const CanoStep *step)
+{
+	return (double) (step->ended_at - step->started_at) / 1000;
 }
 
 void

@@ -32,6 +32,9 @@
 #include "store_drain.h"
 #include "txn.h"
 
+/* How long a task may take among others, in milliseconds: as many batches. */
+#define LONGEST_STAY	Max((int64) 200 * cano_batch_time, 1000)
+
 /* How often a deadlock or serialization failure is tried again at once. */
 #define AT_ONCE		5
 
@@ -294,6 +297,10 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		.callback = say_where,
 		.arg = unconstify(CanoRun *, run)
 	};
+	TimestampTz started_at = cano_now();
+	int64		limit = time_left(run, started_at);
+	bool		is_guest = run->shares &&
+		(limit == 0 || limit > LONGEST_STAY);
 	ErrorData  *volatile cancelled = NULL;
 	volatile bool late = false;
 	volatile bool stopped = false;
@@ -301,8 +308,8 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 	memset(&step->said, 0, sizeof(step->said));
 	step->error = NULL;
 	step->data = run->data;
-	step->started_at = cano_now();
-	begin_slot(run, step->started_at);
+	step->started_at = started_at;
+	begin_slot(run, started_at);
 	cano_recorder_begin(cano_run_recorded(run), run->id);
 	cano_bracket_open(&bracket, holding);
 	error_context_stack = &where;
@@ -312,7 +319,7 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		CANO_POINT("step-before-call");
 		(void) cano_context_set(&current);
 		step->permit = cano_breaker_acquire(cano_run_extra(run)->breaker);
-		cano_attempt_start(time_left(run, step->started_at));
+		cano_attempt_start(is_guest ? LONGEST_STAY : limit, !is_guest);
 		call(run, step);
 		late = cano_attempt_stop();
 		if (late)
@@ -348,16 +355,18 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		if (cano_txn_is_session() && !timed_out && !stopped &&
 			cano_txn_was_cancelled(edata))
 			cancelled = edata;
-		attempt_failed(run, edata, timed_out, step);
+		step->outstayed = is_guest && timed_out;
+		attempt_failed(run, edata, timed_out && !is_guest, step);
 	}
 	PG_END_TRY();
 
 	error_context_stack = where.previous;
 	(void) cano_context_set(NULL);
 	step->interrupted |= stopped;
-	if (step->error &&
-		((holding && cano_bracket_waited(&bracket)) ||
-		 (run->shares && cano_error_is_conflict(step->error->sqlstate))))
+	if (step->outstayed ||
+		(step->error &&
+		 ((holding && cano_bracket_waited(&bracket)) ||
+		  (run->shares && cano_error_is_conflict(step->error->sqlstate)))))
 		step->separate = true;
 	if (step->separate)
 		cano_breaker_return(&step->permit);

@@ -19,6 +19,7 @@
 typedef struct CanoStep
 {
 	bool		separate;		/* rolled back: must run with nothing held */
+	bool		outstayed;		/* the same, because it took too long for that */
 	bool		last;			/* no other step may share its transaction */
 	bool		interrupted;	/* rolled back: the run, or its fan, is to
 								 * stop */
@@ -42,7 +43,8 @@ typedef struct CanoStep
 /*
  * Take the run one step on.  "holding" says that the transaction already
  * holds the work of earlier steps: then the task must not wait for a lock,
- * and one that would is rolled back and reported as separate.  "failure"
+ * and one that would is rolled back and reported as separate.  So is one that
+ * takes long while others of its transaction wait for it.  "failure"
  * takes the place of the call: what an earlier transaction learned when it
  * tried to commit.  Allocates in the current memory context; leaves the
  * session as it was.
