@@ -137,7 +137,11 @@ SELECT r.id AS run_id,
 	END END AS waiting_for,
 	CASE WHEN t.due_at < 'infinity' THEN t.due_at END AS next_at,
 	coalesce(r.rollback, 'none') AS rollback,
-	r.cancel_reason,
+	CASE
+		WHEN r.status <> 'active' THEN r.cancel_reason
+		WHEN n.run IS NOT NULL THEN n.cancel_reason
+		ELSE (SELECT s.reason FROM cano._stop s WHERE s.run = r.id ORDER BY s.id LIMIT 1)
+	END AS cancel_reason,
 	r.parent AS parent_run_id,
 	r.input,
 	coalesce(j.data, t.data, r.data, r.input) AS data,

@@ -151,7 +151,7 @@ BEGIN
 				THEN format('Its workflow lets %s runs be under way at once; the others wait for their turn.', v_concurrency) END,
 			CASE WHEN NOT EXISTS (SELECT FROM cano.workers w WHERE w.database = current_database())
 				THEN 'No background worker is in this database now. If none comes, CALL cano.work(); runs what is due.' END], NULL);
-	ELSIF v_run.waiting_for = 'signal' THEN
+	ELSIF v_run.status = 'waiting' AND v_run.waiting_for = 'signal' THEN
 		RETURN ARRAY[format('SELECT cano.signal(%s, %s); lets it go on.', id, cano._draw_literal(v_part ->> 'signal'))];
 	ELSIF v_run.waiting_for = 'external' THEN
 		RETURN ARRAY[format('SELECT * FROM cano.take(%s); hands it to a client, who calls cano.complete or cano.fail.',

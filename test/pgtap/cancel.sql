@@ -1,6 +1,6 @@
 -- cano.cancel: wherever a run is, it ends cancelled, and whatever it says.
 \ir lib/start.psql
-SELECT plan(39);
+SELECT plan(42);
 
 CREATE SCHEMA t_cancel;
 CREATE TABLE t_cancel.effect (run bigint, what text);
@@ -35,6 +35,9 @@ CALL cano.work();
 SELECT is(status, 'waiting', f.name || ': the run waits') FROM flow AS f, cano.status(f.run) ORDER BY f.run;
 SELECT is(cano.cancel(f.run, 'reason of ' || f.name), true, f.name || ': it can be cancelled') FROM flow AS f ORDER BY f.run;
 SELECT is((SELECT array_agg(DISTINCT s.status) FROM flow AS f, cano.status(f.run) AS s), '{cancelling}', 'they are cancelling');
+SELECT is((SELECT count(*) FROM flow AS f, cano.status(f.run) AS s WHERE s.cancel_reason IS DISTINCT FROM 'reason of ' || f.name), 0::bigint, 'and say why');
+SELECT is((SELECT count(*) FROM flow AS f WHERE cano.explain(f.run) NOT LIKE '%being cancelled in state "a": reason of %' OR cano.explain(f.run) LIKE '%cano.signal%'),
+	0::bigint, 'also in words, without saying how they would go on');
 CALL cano.work();
 SELECT is(concat_ws(' ', r.status, r.state, r.cancel_reason, r.error ->> 'category', r.error ->> 'message', r.error ->> 'sqlstate'),
 	format('cancelled a reason of %s cancelled reason of %1$s CN012', f.name), f.name || ': it ended where it waited')
@@ -45,6 +48,7 @@ SELECT is((SELECT count(*) FROM cano.dead_letters), 0::bigint, 'no dead letter')
 SELECT cano.submit('t_cancel.task') AS run \gset
 SELECT is(cano.cancel(:run), true, 'a run that is queued can be cancelled');
 SELECT is(cano.cancel(:run, 'too late'), true, 'and again, while that is not settled');
+SELECT is((cano.status(:run)).cancel_reason, NULL, 'the first request counts');
 CALL cano.work();
 SELECT is((SELECT concat_ws(' ', status, coalesce(cancel_reason, 'null'), error ->> 'message') FROM cano.status(:run)),
 	'cancelled null cancelled', 'the first request counts, without a reason');
