@@ -477,7 +477,7 @@ durability: async lets commits not wait for the disk; null: sync';
 
 -- Definitions
 
-CREATE FUNCTION cano.define(workflow text, VARIADIC parts jsonb[])
+CREATE FUNCTION cano.define(workflow text, VARIADIC parts jsonb[] DEFAULT '{}')
 RETURNS integer
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'cano_define';

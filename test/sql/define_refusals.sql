@@ -40,6 +40,7 @@ SELECT shop_refusals.refusal(VARIADIC NULL);
 SELECT shop_refusals.refusal('[]');
 SELECT shop_refusals.refusal('{}');
 SELECT shop_refusals.refusal('{"kind": "tusk", "state": "a"}');
+SELECT cano.define('w_define_refusals');
 SELECT cano.define(NULL, cano.exit('a'));
 SELECT cano.define('', cano.exit('a'));
 
