@@ -339,7 +339,7 @@ COMMENT ON VIEW cano._gauges IS 'how much there is now of what the reader may se
 CREATE VIEW cano._metrics WITH (security_barrier) AS
 SELECT v.name, v.type, v.help
 FROM (VALUES
-	('cano_workflow_runs_total', 'counter', 'Runs that ended, and that ended again after they were resumed.'),
+	('cano_workflow_runs_total', 'counter', 'Runs that ended, and that ended again after they were resumed or rolled back further.'),
 	('cano_workflow_duration_seconds', 'histogram', 'How long runs took, from when they were due to their end.'),
 	('cano_workflow_active', 'gauge', 'Runs that have not ended.'),
 	('cano_resumes_total', 'counter', 'Runs that went on after their end.'),

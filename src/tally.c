@@ -69,9 +69,15 @@ cano_tally_step(const CanoRun *run, const CanoStep *step)
 		count_visit(run, step);
 }
 
+/*
+ * A compensation that is not there any more was not called.
+ */
 static void
 count_undo(const CanoStep *step)
 {
+	if (step->error != NULL && step->error->category == CANO_CAT_WORKFLOW &&
+		step->said.what == CANO_ARRIVED)
+		return;
 	cano_metrics_count(step->error == NULL &&
 					   step->decision.ending == CANO_COMPLETED ?
 					   CANO_COUNT_COMPENSATION_OK :
@@ -80,7 +86,8 @@ count_undo(const CanoStep *step)
 
 /*
  * One that the breaker did not let begin is none, nor is one that lost its
- * head.  One that goes on later is not at its end.
+ * head.  A poll that is not ready goes on, but each step of a stepped state
+ * has attempts of its own.
  */
 static void
 count_attempt(const CanoRun *run, const CanoStep *step)
@@ -95,7 +102,7 @@ count_attempt(const CanoRun *run, const CanoStep *step)
 			strncmp(step->error->message, "panic: ", 7) != 0)
 			cano_metrics_count(CANO_COUNT_ATTEMPT_FAILED, 1);
 	}
-	else if (decision->moved ||
+	else if (decision->moved || decision->cursor ||
 			 (run->branch != CANO_NO_BRANCH && decision->verb == CANO_END &&
 			  decision->ending == CANO_COMPLETED))
 		cano_metrics_count(CANO_COUNT_ATTEMPT_COMPLETED, 1);
@@ -124,6 +131,9 @@ count_visit(const CanoRun *run, const CanoStep *step)
 		count_batch(run, step->decision.moved);
 }
 
+/*
+ * Of a split whose time was over nobody is told what became of its branches.
+ */
 static void
 count_split(const CanoRun *run)
 {
@@ -132,6 +142,9 @@ count_split(const CanoRun *run)
 	if (run->fan == NULL)
 		return;
 	tally = &run->fan->tally;
+	if (tally->timed_out &&
+		cano_run_state(run)->join.strategy != CANO_JOIN_PARTIAL_TIMEOUT)
+		return;
 	cano_metrics_count(CANO_COUNT_BRANCH_SUCCESS, tally->succeeded);
 	cano_metrics_count(CANO_COUNT_BRANCH_FAILURE, tally->failed);
 	cano_metrics_count(CANO_COUNT_BRANCH_CANCELLED,

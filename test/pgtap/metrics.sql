@@ -1,7 +1,7 @@
 -- cano.metrics and cano.prometheus: what is counted, for whom, and how it is
 -- written down.
 \ir lib/start.psql
-SELECT plan(42);
+SELECT plan(48);
 
 CREATE SCHEMA t_metrics;
 GRANT USAGE ON SCHEMA t_metrics TO PUBLIC;
@@ -95,6 +95,31 @@ SELECT is(pg_temp.told('cano_workflow_runs_total'), 'cancelled: 1, completed: 13
 SELECT cano.resume(:run, 'end');
 CALL cano.work();
 SELECT is(pg_temp.told('cano_workflow_runs_total'), 'cancelled: 1, completed: 14, failed: 2, timeout: 1', 'resumed, it ends again');
+
+-- What is an attempt, and what nobody is told of
+SELECT pg_temp.told('cano_task_attempts_total') AS attempts, pg_temp.told('cano_split_branch_results_total') AS branches, pg_temp.told('cano_compensations_run_total') AS undone \gset
+SELECT cano.define('t_metrics.walk', cano.stepped('w', 't_metrics.walk', next => 'end'), cano.exit('end'));
+SELECT cano.submit('t_metrics.walk');
+CALL cano.work();
+SELECT is(split_part(pg_temp.told('cano_task_attempts_total'), ', failed', 1), 'completed: ' || 5 + substring(:'attempts' FROM 'completed: (\d+)')::int,
+	'each step of a stepped state is an attempt');
+SELECT cano.define('t_metrics.slow', cano.split('s', ARRAY[cano.branch('t_metrics.act'), cano.branch('t_metrics.bad', retry => cano.fixed(1, '1 hour'))],
+	timeout => '1 min', next => 'end'), cano.exit('end'));
+SELECT cano.submit('t_metrics.slow') AS run \gset
+CALL cano.work();
+SELECT pg_temp.later('2 min');
+CALL cano.work();
+SELECT matches(pg_temp.error(:run, 'message'), 'timeout', 'a split is out of time');
+SELECT is(pg_temp.told('cano_split_branch_results_total'), :'branches', 'nothing is told of its branches');
+CREATE FUNCTION t_metrics.gone() RETURNS void LANGUAGE sql AS '';
+SELECT cano.define('t_metrics.gone', cano.task('a', 't_metrics.act', next => 'b', compensate => 't_metrics.gone'),
+	cano.task('b', 't_metrics.bad', next => 'end', retry => cano.none()), cano.exit('end'));
+DROP FUNCTION t_metrics.gone;
+SELECT cano.submit('t_metrics.gone') AS run \gset
+CALL cano.work();
+SELECT matches((SELECT error -> 'errors' -> 1 ->> 'message' FROM cano.runs WHERE run_id = :run), 'does not exist', 'a compensation is not there');
+SELECT is(pg_temp.told('cano_compensations_run_total'), :'undone', 'it was not called');
+SELECT is(pg_temp.told('cano_compensation_drains_total'), 'partial: 3', 'the rollback counts');
 
 -- Breakers and limiters
 SELECT cano.create_breaker('t_metrics', failure_threshold => 2, reset_timeout => '1 hour');
