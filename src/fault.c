@@ -18,6 +18,7 @@
 static const char *outcome_name(CanoHappened said);
 static CanoError *join_error(const CanoRun *run, const CanoResults *results);
 static const char *task_name(const CanoRun *run);
+static char *detail_text(Jsonb *detail);
 
 static const char *
 outcome_name(CanoHappened said)
@@ -106,8 +107,7 @@ cano_fault_end(const CanoRun *run, const CanoStep *step)
 									 step->said.reason ? step->said.reason :
 									 cano_category_name(decision->category));
 			if (step->said.detail != NULL)
-				error.detail = cano_error_text(JsonbToCString(NULL, &step->said.detail->root,
-															  VARSIZE(step->said.detail)));
+				error.detail = cano_error_text(detail_text(step->said.detail));
 			break;
 		case CANO_FAULT_NO_SIGNAL:
 			error = *cano_error_make(CANO_CAT_TIMEOUT,
@@ -221,4 +221,16 @@ task_name(const CanoRun *run)
 	const CanoFunctionName *function = cano_run_function(run);
 
 	return function ? function->name : NULL;
+}
+
+/* A verdict's detail as the task wrote it: without the quotes of a string. */
+static char *
+detail_text(Jsonb *detail)
+{
+	JsonbValue	scalar;
+
+	if (JB_ROOT_IS_SCALAR(detail) &&
+		JsonbExtractScalar(&detail->root, &scalar) && scalar.type == jbvString)
+		return pnstrdup(scalar.val.string.val, scalar.val.string.len);
+	return JsonbToCString(NULL, &detail->root, VARSIZE(detail));
 }
