@@ -40,7 +40,10 @@ CREATE FUNCTION cano.failed(reason text, detail text)
 	RETURNS cano.outcome
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN ROW('failed', NULL, NULL, NULL, NULL, reason, pg_catalog.to_jsonb(detail))::cano.outcome;
-COMMENT ON FUNCTION cano.failed(text, text) IS 'outcome: the run fails for this reason, with this detail; nothing is retried';
+COMMENT ON FUNCTION cano.failed(text, text) IS
+'outcome: the same with a detail that is text
+reason: the message of the error
+detail: stored as the error''s detail';
 
 CREATE FUNCTION cano.cancelled(reason text)
 	RETURNS cano.outcome
