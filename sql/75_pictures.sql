@@ -263,8 +263,7 @@ DECLARE
 	v_version integer := (SELECT w.version FROM cano.workflows w WHERE w.workflow = _draw_workflow.workflow AND w.is_current);
 BEGIN
 	IF v_version IS NULL THEN
-		RAISE EXCEPTION 'workflow "%" does not exist', workflow
-			USING ERRCODE = 'CN404', HINT = 'Create it with cano.define.';
+		PERFORM cano.definition(workflow);	-- says so
 	END IF;
 	RETURN v_version;
 END

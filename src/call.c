@@ -43,6 +43,7 @@
 #include "error.h"
 #include "returned.h"
 #include "scrub.h"
+#include "spelling.h"
 
 /* Plans of one function, one for each set of absent parameters with defaults. */
 #define MAX_PLANS	16
@@ -84,6 +85,7 @@ static void collect_rows(const CanoFunction *function, CanoCallPlan *plan,
 						 MemoryContext context, CanoReturn *result);
 static void collect(const CanoFunction *function, CanoUse use,
 					const CanoBinding *binding, Value *values);
+static const char *hint_missing(const Jsonb *data, const char *name);
 static bool find_key(CanoUse use, const CanoBinding *binding, const char *key,
 					 JsonbValue *value);
 static void take_scalar(CanoSource source, const CanoBinding *binding,
@@ -267,7 +269,7 @@ collect(const CanoFunction *function, CanoUse use, const CanoBinding *binding,
 						 errmsg("no value for parameter \"%s\" of function \"%s\" in state \"%s\"",
 								parameter->name, function->signature,
 								binding->state),
-						 errhint("Put a key of that name into the run's data, or give the parameter a default.")));
+						 errhint("%s", hint_missing(binding->data, parameter->name))));
 			value->isnull = !value->given || value->json.type == jbvNull;
 		}
 		else
@@ -290,6 +292,28 @@ collect(const CanoFunction *function, CanoUse use, const CanoBinding *binding,
 			}
 		}
 	}
+}
+
+/*
+ * A key of nearly that name explains it best.
+ */
+static const char *
+hint_missing(const Jsonb *data, const char *name)
+{
+	CanoSpelling spelling;
+	JsonbIterator *it = JsonbIteratorInit(unconstify(JsonbContainer *, &data->root));
+	JsonbValue	key;
+	JsonbIteratorToken token;
+
+	cano_spelling_init(&spelling, name);
+	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+		if (token == WJB_KEY)
+			cano_spelling_offer(&spelling, pnstrdup(key.val.string.val,
+													key.val.string.len));
+	return spelling.best == NULL ?
+		"Put a key of that name into the run's data, or give the parameter a default." :
+		psprintf("The run's data has a key \"%s\": give key and parameter the same name.",
+				 spelling.best);
 }
 
 static bool

@@ -26,6 +26,7 @@
 #include "lookup.h"
 #include "part.h"
 #include "shmem.h"
+#include "spelling.h"
 #include "store_external.h"
 #include "store_signal.h"
 #include "value.h"
@@ -240,7 +241,9 @@ refuse_next(const CanoWork *work, const char *next)
 					(errcode(cano_errcode(CANO_CAT_WORKFLOW)),
 					 errmsg("state \"%s\" does not exist", next),
 					 errdetail("Workflow \"%s\" has no such state in version %d.",
-							   definition->workflow, definition->version)));
+							   definition->workflow, definition->version),
+					 errhint("%s", cano_spelling_state(&definition->model, next,
+													   "Name one of its states: see cano.states."))));
 			break;
 		case CANO_FAULT_NOT_A_TARGET:
 			ereport(ERROR,

@@ -21,6 +21,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "compile.h"
@@ -28,6 +29,7 @@
 #include "definition.h"
 #include "document.h"
 #include "error.h"
+#include "spelling.h"
 #include "store_definition.h"
 #include "value.h"
 #include "window.h"
@@ -43,6 +45,8 @@ typedef struct CacheEntry
 
 static Jsonb **parts_argument(FunctionCallInfo fcinfo, int *nparts);
 static int	store(const char *workflow, const CanoDocument *document);
+pg_noreturn static void refuse_version(const char *workflow, int version);
+static const char *hint_workflow(const char *workflow);
 static void load(int64 id, CanoDefinitionRow *row);
 static void prepare_cache(void);
 
@@ -85,10 +89,7 @@ cano_definition(PG_FUNCTION_ARGS)
 
 	workflow = cano_definition_argument(fcinfo);
 	if (!PG_ARGISNULL(1) && PG_GETARG_INT32(1) < 1)
-		ereport(ERROR,
-				(errcode(cano_errcode(CANO_CAT_NOT_FOUND)),
-				 errmsg("version %d of workflow \"%s\" does not exist",
-						PG_GETARG_INT32(1), workflow)));
+		refuse_version(workflow, PG_GETARG_INT32(1));
 	id = cano_definition_find(workflow,
 							  PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1));
 	load(id, &row);
@@ -188,7 +189,8 @@ cano_definition_check_owner(const char *workflow, const CanoWorkflowRow *row,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("must be owner of workflow \"%s\"", workflow),
 			 errdetail("It is owned by role \"%s\".",
-					   NameStr(row->owner_name))));
+					   NameStr(row->owner_name)),
+			 errhint("Members of that role and superusers may.")));
 }
 
 int64
@@ -205,13 +207,42 @@ cano_definition_find(const char *workflow, int version)
 		ereport(ERROR,
 				(errcode(cano_errcode(CANO_CAT_NOT_FOUND)),
 				 errmsg("workflow \"%s\" does not exist", workflow),
-				 errhint("Create it with cano.define.")));
-	if (id == 0)
-		ereport(ERROR,
-				(errcode(cano_errcode(CANO_CAT_NOT_FOUND)),
-				 errmsg("version %d of workflow \"%s\" does not exist",
-						version, workflow)));
+				 errhint("%s", hint_workflow(workflow))));
+	if (id == 0 && cano_definition_find(workflow, 0) != 0)
+		refuse_version(workflow, version);
 	return id;
+}
+
+static void
+refuse_version(const char *workflow, int version)
+{
+	ereport(ERROR,
+			(errcode(cano_errcode(CANO_CAT_NOT_FOUND)),
+			 errmsg("version %d of workflow \"%s\" does not exist",
+					version, workflow),
+			 errhint("See cano.workflows for those that do.")));
+}
+
+/*
+ * Of other workflows who may read the view is told, nobody else.
+ */
+static const char *
+hint_workflow(const char *workflow)
+{
+	Oid			view = get_relname_relid("workflows", cano_extension()->schema);
+	CanoSpelling spelling;
+	CanoWindow	window;
+
+	cano_spelling_init(&spelling, workflow);
+	if (pg_class_aclcheck(view, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+	{
+		MemoryContext context = CurrentMemoryContext;
+
+		cano_window_open(&window);
+		cano_store_definition_offer(&spelling, context);
+		cano_window_close(&window);
+	}
+	return cano_spelling_hint(&spelling, "workflow", "Create it with cano.define.");
 }
 
 const CanoDefinition *

@@ -372,12 +372,13 @@ check_workflow(Parser *parser)
 		parser->start = graph->states[0].name;
 	start = cano_graph_find(graph, parser->start);
 	if (start < 0)
-		cano_value_refuse(NULL, parser->workflow,
+		cano_value_refuse(cano_graph_hint(graph, parser->start),
+						  parser->workflow,
 						  "start is state \"%s\", which does not exist", parser->start);
 
 	edge = cano_graph_link(graph);
 	if (edge != NULL)
-		cano_value_refuse("Add that state, or correct the name.",
+		cano_value_refuse(cano_graph_hint(graph, edge->target),
 						  psprintf("state \"%s\"", graph->states[edge->from].name),
 						  "%s names state \"%s\", which does not exist", edge->key,
 						  edge->target);

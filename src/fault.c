@@ -14,6 +14,7 @@
 #include "guc.h"
 #include "json.h"
 #include "rules.h"
+#include "spelling.h"
 
 static const char *outcome_name(CanoHappened said);
 static CanoError *join_error(const CanoRun *run, const CanoResults *results);
@@ -40,6 +41,7 @@ const CanoError *
 cano_fault_attempt(const CanoRun *run, const CanoStep *step)
 {
 	const char *task = task_name(run);
+	CanoError  *error;
 
 	/* A batch need not have a function that finishes it. */
 	if (task == NULL && step->decision.fault == CANO_FAULT_NO_NEXT)
@@ -56,18 +58,23 @@ cano_fault_attempt(const CanoRun *run, const CanoStep *step)
 								   "task \"%s\" of state \"%s\" named no next state, and the state has none",
 								   task, run->state_name);
 		case CANO_FAULT_UNKNOWN_STATE:
-			return cano_error_make(CANO_CAT_WORKFLOW,
-								   "task \"%s\" of state \"%s\" went to state \"%s\", which does not exist",
-								   task, run->state_name, step->said.target);
+			error = cano_error_make(CANO_CAT_WORKFLOW,
+									"task \"%s\" of state \"%s\" went to state \"%s\", which does not exist",
+									task, run->state_name, step->said.target);
+			error->hint = cano_spelling_state(&run->definition->model,
+											  step->said.target, NULL);
+			return error;
 		case CANO_FAULT_NOT_A_TARGET:
 			return cano_error_make(CANO_CAT_WORKFLOW,
 								   "task \"%s\" of state \"%s\" went to state \"%s\", which is not one of its targets",
 								   task, run->state_name, step->said.target);
 		case CANO_FAULT_WRONG_OUTCOME:
-			return cano_error_make(CANO_CAT_WORKFLOW,
-								   "task \"%s\" of state \"%s\" returned an outcome that its kind does not know: %s",
-								   task, run->state_name,
-								   outcome_name(step->said.what));
+			error = cano_error_make(CANO_CAT_WORKFLOW,
+									"task \"%s\" of state \"%s\" returned an outcome that its kind does not know: %s",
+									task, run->state_name,
+									outcome_name(step->said.what));
+			error->hint = "cano.more() is for stepped states, cano.pending() for polls.";
+			return error;
 		case CANO_FAULT_CALLED_OFF:
 			if (step->error != NULL)
 				return step->error;

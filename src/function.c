@@ -107,6 +107,7 @@ static const char *const event_columns[] = {
 
 static Oid	find_given(const char *given, Refusal *refusal);
 static Oid	find_named(List *names, Refusal *refusal);
+static int	compare_signatures(const ListCell *a, const ListCell *b);
 static Oid	find_stored(const CanoFunctionName *name);
 static char *signature_of(Oid function);
 static void resolving_error(void *arg);
@@ -293,20 +294,27 @@ find_named(List *names, Refusal *refusal)
 	FuncCandidateList candidate;
 	Oid			function = InvalidOid;
 	Oid			other = InvalidOid;
+	List	   *found = NIL;
 
 	candidate = FuncnameGetCandidates(names, -1, NIL, false, false, false, true);
 	for (; candidate != NULL; candidate = candidate->next)
 	{
 		if (get_func_prokind(candidate->oid) != PROKIND_FUNCTION)
 			other = candidate->oid;
-		else if (!OidIsValid(function))
-			function = candidate->oid;
 		else
 		{
-			refusal->reason = "is ambiguous";
-			refusal->hint = "Give the argument types, as in \"schema.name(integer, text)\".";
-			return InvalidOid;
+			function = candidate->oid;
+			found = lappend(found, signature_of(function));
 		}
+	}
+	if (list_length(found) > 1)
+	{
+		list_sort(found, compare_signatures);
+		refusal->reason = "is ambiguous";
+		refusal->hint = psprintf("Write which one, with its schema and argument types: \"%s\", \"%s\"%s",
+								 (char *) linitial(found), (char *) lsecond(found),
+								 list_length(found) > 2 ? ", ..." : ".");
+		return InvalidOid;
 	}
 	if (OidIsValid(function))
 		return function;
@@ -316,6 +324,17 @@ find_named(List *names, Refusal *refusal)
 		refusal->hint = "Create the function first, or check its name, the search_path and the argument types.";
 	}
 	return other;
+}
+
+/* What is the server's own comes last. */
+static int
+compare_signatures(const ListCell *a, const ListCell *b)
+{
+	const char *signatures[] = {lfirst(a), lfirst(b)};
+	int			rank = strncmp(signatures[0], "pg_catalog.", strlen("pg_catalog.")) == 0;
+
+	rank -= strncmp(signatures[1], "pg_catalog.", strlen("pg_catalog.")) == 0;
+	return rank != 0 ? rank : strcmp(signatures[0], signatures[1]);
 }
 
 /*

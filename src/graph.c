@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "graph.h"
+#include "spelling.h"
 
 static int	compare_names(const void *a, const void *b);
 static int *edges_by_state(const CanoGraph *graph, int **first);
@@ -96,6 +97,18 @@ cano_graph_find(const CanoGraph *graph, const char *name)
 										   compare_names);
 
 	return found == NULL ? -1 : (int) (*found - graph->states);
+}
+
+const char *
+cano_graph_hint(const CanoGraph *graph, const char *name)
+{
+	CanoSpelling spelling;
+
+	cano_spelling_init(&spelling, name);
+	for (int i = 0; i < graph->nstates; i++)
+		cano_spelling_offer(&spelling, graph->states[i].name);
+	return cano_spelling_hint(&spelling, "state",
+							  "Add that state, or correct the name.");
 }
 
 const CanoGraphEdge *

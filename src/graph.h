@@ -53,6 +53,9 @@ extern int	cano_graph_find(const CanoGraph *graph, const char *name);
  */
 extern const CanoGraphEdge *cano_graph_link(CanoGraph *graph);
 
+/* What to say of a name that no state has. */
+extern const char *cano_graph_hint(const CanoGraph *graph, const char *name);
+
 /* The first state that nobody can reach from the start, or NULL. */
 extern const CanoGraphState *cano_graph_unreachable(const CanoGraph *graph,
 													int start);

@@ -30,7 +30,6 @@
 
 #include "debug.h"
 #include "definition.h"
-#include "error.h"
 #include "pause.h"
 #include "shmem.h"
 #include "store_definition.h"
@@ -43,6 +42,7 @@
 /* How soon to look again at what could not be parked for good. */
 #define LOOK_AGAIN_MS	200
 
+static char *workflow_argument(FunctionCallInfo fcinfo);
 static void lock_workflow(const char *workflow, Oid user);
 static void remember(void);
 static void table_changed(Datum arg, Oid relid);
@@ -70,7 +70,7 @@ static MemoryContext context = NULL;
 Datum
 cano_pause(PG_FUNCTION_ARGS)
 {
-	char	   *workflow = cano_definition_argument(fcinfo);
+	char	   *workflow = workflow_argument(fcinfo);
 	Oid			user = GetUserId();
 	CanoWindow	window;
 
@@ -89,7 +89,7 @@ cano_pause(PG_FUNCTION_ARGS)
 Datum
 cano_unpause(PG_FUNCTION_ARGS)
 {
-	char	   *workflow = cano_definition_argument(fcinfo);
+	char	   *workflow = workflow_argument(fcinfo);
 	TimestampTz now = cano_now();
 	Oid			user = GetUserId();
 	LOCKTAG		tag = tag_of(workflow);
@@ -116,6 +116,18 @@ cano_unpause(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Of one that exists: workflows do not go.
+ */
+static char *
+workflow_argument(FunctionCallInfo fcinfo)
+{
+	char	   *workflow = cano_definition_argument(fcinfo);
+
+	(void) cano_definition_find(workflow, 0);
+	return workflow;
+}
+
+/*
  * Against others who pause, unpause or define it.  The message that lets all
  * processes ask again is that of a changed table.
  */
@@ -126,9 +138,7 @@ lock_workflow(const char *workflow, Oid user)
 	CanoWorkflowRow row;
 
 	if (!cano_store_definition_lock_existing(workflow, &row))
-		ereport(ERROR,
-				(errcode(cano_errcode(CANO_CAT_NOT_FOUND)),
-				 errmsg("workflow \"%s\" does not exist", workflow)));
+		elog(ERROR, "workflow \"%s\" does not exist", workflow);
 	cano_definition_check_owner(workflow, &row, user);
 	if (!OidIsValid(relid))
 		elog(ERROR, "table of workflows does not exist");

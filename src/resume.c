@@ -15,6 +15,7 @@
 #include "json.h"
 #include "lookup.h"
 #include "shmem.h"
+#include "spelling.h"
 #include "store_resume.h"
 #include "window.h"
 
@@ -205,7 +206,8 @@ choose_state(const CanoDefinition *definition, const char *name)
 				(errcode(cano_errcode(CANO_CAT_WORKFLOW)),
 				 errmsg("\"%s\" is not a registered or exit state of workflow \"%s\", version %d",
 						name, definition->workflow, definition->version),
-				 errhint("Name one of its states: see cano.states.")));
+				 errhint("%s", cano_spelling_state(&definition->model, name,
+												   "Name one of its states: see cano.states."))));
 	return state;
 }
 

@@ -11,12 +11,9 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
-#include "utils/varlena.h"
 
 #include "rules.h"
-
-/* Longer words are not looked for among the misspelt: that takes time. */
-#define MAX_SPELLING	64
+#include "spelling.h"
 
 #define NEXT		{"next", CANO_TYPE_STATE}
 #define TARGETS		{"targets", CANO_TYPE_STATES}
@@ -228,9 +225,9 @@ static const CanoRule resource_rules[] = {
 
 const CanoShape cano_rules_resource = {"resource", resource_rules};
 
-static const char *closest(const char *given, const char *best,
-						   const char *candidate, int *distance);
-static char *hint(const char *noun, const char *best, const char *all);
+static void offer(CanoSpelling *spelling, StringInfo all, const char *candidate);
+static const char *hint(const CanoSpelling *spelling, const char *noun,
+						const StringInfoData *all);
 
 const CanoRule *
 cano_rules_find(const CanoShape *shape, const char *key)
@@ -250,82 +247,56 @@ cano_rules_shape(const CanoVariant *variant, const char *name)
 	return NULL;
 }
 
-char *
+const char *
 cano_rules_hint_key(const CanoShape *shape, const char *key)
 {
+	CanoSpelling spelling;
 	StringInfoData all;
-	const char *best = NULL;
-	int			distance = 0;
 
+	cano_spelling_init(&spelling, key);
 	initStringInfo(&all);
 	for (const CanoRule *rule = shape->rules; rule->key != NULL; rule++)
-	{
-		best = closest(key, best, rule->key, &distance);
-		appendStringInfo(&all, "%s%s", all.len > 0 ? ", " : "", rule->key);
-	}
-	return hint("key", best, all.len > 0 ? all.data : "none");
+		offer(&spelling, &all, rule->key);
+	return hint(&spelling, "key", &all);
 }
 
-char *
+const char *
 cano_rules_hint_tag(const CanoVariant *variant, const char *name)
 {
+	CanoSpelling spelling;
 	StringInfoData all;
-	const char *best = NULL;
-	int			distance = 0;
 
+	cano_spelling_init(&spelling, name);
 	initStringInfo(&all);
 	for (int i = 0; i < variant->nshapes; i++)
-	{
-		best = closest(name, best, variant->shapes[i].name, &distance);
-		appendStringInfo(&all, "%s%s", i > 0 ? ", " : "",
-						 variant->shapes[i].name);
-	}
-	return hint(variant->noun, best, all.data);
+		offer(&spelling, &all, variant->shapes[i].name);
+	return hint(&spelling, variant->noun, &all);
 }
 
-char *
+const char *
 cano_rules_hint_word(const CanoRule *rule, const char *word)
 {
+	CanoSpelling spelling;
 	StringInfoData all;
-	const char *best = NULL;
-	int			distance = 0;
 
+	cano_spelling_init(&spelling, word);
 	initStringInfo(&all);
 	for (int i = 0; rule->words[i] != NULL; i++)
-	{
-		best = closest(word, best, rule->words[i], &distance);
-		appendStringInfo(&all, "%s%s", i > 0 ? ", " : "", rule->words[i]);
-	}
-	return hint("value", best, all.data);
+		offer(&spelling, &all, rule->words[i]);
+	return hint(&spelling, "value", &all);
 }
 
-/*
- * The better of two candidates, or NULL while none is near enough to be what
- * was meant.  "distance" is that of the best so far.
- */
+static void
+offer(CanoSpelling *spelling, StringInfo all, const char *candidate)
+{
+	cano_spelling_offer(spelling, candidate);
+	appendStringInfo(all, "%s%s", all->len > 0 ? ", " : "", candidate);
+}
+
 static const char *
-closest(const char *given, const char *best, const char *candidate,
-		int *distance)
+hint(const CanoSpelling *spelling, const char *noun, const StringInfoData *all)
 {
-	int			len = strlen(given);
-	int			limit = len / 2 < 3 ? len / 2 : 3;
-	int			now;
-
-	if (len > MAX_SPELLING)
-		return NULL;
-	now = varstr_levenshtein_less_equal(given, len, candidate,
-										strlen(candidate), 1, 1, 1, limit,
-										true);
-	if (now > limit || (best != NULL && now >= *distance))
-		return best;
-	*distance = now;
-	return candidate;
-}
-
-static char *
-hint(const char *noun, const char *best, const char *all)
-{
-	if (best != NULL)
-		return psprintf("Perhaps you meant the %s \"%s\".", noun, best);
-	return psprintf("Allowed here: %s.", all);
+	return cano_spelling_hint(spelling, noun,
+							  psprintf("Allowed here: %s.",
+									   all->len > 0 ? all->data : "none"));
 }

@@ -85,8 +85,8 @@ extern const CanoShape *cano_rules_shape(const CanoVariant *variant,
 										 const char *name);
 
 /* A sentence that helps with a misspelt key or tag. */
-extern char *cano_rules_hint_key(const CanoShape *shape, const char *key);
-extern char *cano_rules_hint_tag(const CanoVariant *variant, const char *name);
-extern char *cano_rules_hint_word(const CanoRule *rule, const char *word);
+extern const char *cano_rules_hint_key(const CanoShape *shape, const char *key);
+extern const char *cano_rules_hint_tag(const CanoVariant *variant, const char *name);
+extern const char *cano_rules_hint_word(const CanoRule *rule, const char *word);
 
 #endif							/* CANO_RULES_H */

@@ -150,6 +150,20 @@ cano_store_definition_find(const char *workflow, int version)
 	return DatumGetInt64(column(1, &isnull));
 }
 
+void
+cano_store_definition_offer(CanoSpelling *spelling, MemoryContext context)
+{
+	static CanoStatement names = {
+		"SELECT w.workflow FROM cano._workflow w ORDER BY w.workflow"
+	};
+	uint64		n = cano_statement_run(&names, NULL, NULL, SPI_OK_SELECT);
+	MemoryContext spi_context = MemoryContextSwitchTo(context);
+
+	for (uint64 i = 0; i < n; i++)
+		cano_spelling_offer(spelling, cano_column_text(i, 1));
+	MemoryContextSwitchTo(spi_context);
+}
+
 bool
 cano_store_definition_load(int64 id, MemoryContext context,
 						   CanoDefinitionRow *row)

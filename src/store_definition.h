@@ -13,6 +13,8 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "spelling.h"
+
 /* A workflow as it stands; version 0: it has none yet. */
 typedef struct CanoWorkflowRow
 {
@@ -56,6 +58,10 @@ extern void cano_store_definition_add(const char *workflow, int version,
 
 /* The id of a version, 0 being the current one; 0: there is none. */
 extern int64 cano_store_definition_find(const char *workflow, int version);
+
+/* Offer the name of every workflow; of the best a copy in that context. */
+extern void cano_store_definition_offer(CanoSpelling *spelling,
+										MemoryContext context);
 
 /* A version by id, in the given memory context.  False: there is none. */
 extern bool cano_store_definition_load(int64 id, MemoryContext context,

@@ -24,8 +24,10 @@
 
 #include "context.h"
 #include "error.h"
+#include "guc.h"
 #include "json.h"
 #include "lookup.h"
+#include "shared.h"
 #include "shmem.h"
 #include "wait.h"
 
@@ -142,7 +144,11 @@ wait_for(int64 run, TimestampTz until, bool commits)
 			ereport(ERROR,
 					(errcode(cano_errcode(CANO_CAT_WAIT_TIMEOUT)),
 					 errmsg("run " INT64_FORMAT " has not ended in time", run),
-					 errhint("It goes on. See SELECT * FROM cano.status(" INT64_FORMAT ").",
+					 cano_shared == NULL || !cano_enabled ?
+					 errhint("There are no background workers, because %s. CALL cano.work(); runs what is due.",
+							 cano_shared == NULL ? "the library is not preloaded" :
+							 "cano.enabled is off") :
+					 errhint("It goes on. SELECT cano.explain(" INT64_FORMAT "); says what it waits for.",
 							 run)));
 		left = until == DT_NOEND ? 60000 :
 			Min((until - now) / 1000 + 1, 60000);

@@ -27,7 +27,7 @@ is( $node->safe_psql('postgres',
 	'a run waits for a worker');
 my (undef, undef, $stderr) =
   $node->psql('postgres', "SELECT cano.wait($run, '10ms')");
-like($stderr, qr/has not ended in time/, 'in vain');
+like($stderr, qr/has not ended in time\n.*because the library is not preloaded\. CALL cano\.work\(\); runs/, 'in vain, and is told why');
 
 as_worker('CALL cano.work()');
 is_story($node, $run, 'a session can be the worker');
