@@ -160,7 +160,7 @@ cano_gate_settle(CanoSettlement *settlement)
 		for (int k = 0; k < let_in; k++)
 		{
 			CanoPlace	place;
-			Oid			owner = cano_store_let_in_place(k, &place);
+			Oid			owner = cano_column_place(k, &place);
 
 			cano_wake_at_commit(owner, settlement->now, place);
 		}

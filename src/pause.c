@@ -107,7 +107,7 @@ cano_unpause(PG_FUNCTION_ARGS)
 	for (int i = 0; i < nowners; i++)
 	{
 		CanoPlace	place;
-		Oid			owner = cano_store_unparked_place(i, &place);
+		Oid			owner = cano_column_place(i, &place);
 
 		cano_wake_at_commit(owner, now, place);
 	}

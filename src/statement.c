@@ -149,6 +149,16 @@ cano_column_text(int row, int number)
 	return isnull ? NULL : TextDatumGetCString(value);
 }
 
+Oid
+cano_column_place(int row, CanoPlace *place)
+{
+	bool		isnull;
+
+	place->priority = cano_column_int32(row, 2, 0);
+	place->id = cano_column_int64(row, 3, 0);
+	return DatumGetObjectId(column(row, 1, &isnull));
+}
+
 Jsonb *
 cano_column_jsonb(int row, int number)
 {

@@ -12,6 +12,8 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "place.h"
+
 #define CANO_MAX_PARAMETERS 24
 
 typedef struct CanoStatement
@@ -44,6 +46,9 @@ extern char cano_column_char(int row, int number, char if_null);
 extern TimestampTz cano_column_time(int row, int number, TimestampTz if_null);
 extern char *cano_column_text(int row, int number);
 extern Jsonb *cano_column_jsonb(int row, int number);
+
+/* Of a job whose owner, priority and id are the first columns: whose it is. */
+extern Oid	cano_column_place(int row, CanoPlace *place);
 
 /*
  * Rows gathered for one statement: either its parameters are all arrays, one a

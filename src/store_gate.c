@@ -67,7 +67,7 @@ static CanoStatement let_in = {
 	"	RETURNING " CANO_JOB_COLUMNS ")"
 	" INSERT INTO cano._job (" CANO_JOB_COLUMNS ")"
 	" SELECT " CANO_JOB_COLUMNS " FROM due"
-	" RETURNING priority, id, owner",
+	" RETURNING owner, priority, id",
 	2, {TEXTOID, INT4OID}
 };
 
@@ -162,15 +162,4 @@ cano_store_let_in(const CanoGate *gate)
 	};
 
 	return cano_statement_run(&let_in, values, NULL, SPI_OK_INSERT_RETURNING);
-}
-
-Oid
-cano_store_let_in_place(int row, CanoPlace *place)
-{
-	bool		isnull;
-
-	place->priority = cano_column_int32(row, 1, 0);
-	place->id = cano_column_int64(row, 2, 0);
-	return DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row],
-										  SPI_tuptable->tupdesc, 3, &isnull));
 }

@@ -41,9 +41,8 @@ extern void cano_store_leave(CanoRows *gates);
 
 /*
  * Make as many due that wait outside as there is room for.  Returns how many;
- * and whose job each is, and its place.
+ * cano_column_place() has each.
  */
 extern int	cano_store_let_in(const CanoGate *gate);
-extern Oid	cano_store_let_in_place(int row, CanoPlace *place);
 
 #endif							/* CANO_STORE_GATE_H */

@@ -99,17 +99,6 @@ cano_store_unpark(const char *workflow)
 	return cano_statement_run(&unpark, values, NULL, SPI_OK_SELECT);
 }
 
-Oid
-cano_store_unparked_place(int row, CanoPlace *place)
-{
-	bool		isnull;
-
-	place->priority = cano_column_int32(row, 2, 0);
-	place->id = cano_column_int64(row, 3, 0);
-	return DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row],
-										  SPI_tuptable->tupdesc, 1, &isnull));
-}
-
 void
 cano_store_park_work(const char *workflow)
 {

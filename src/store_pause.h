@@ -21,10 +21,9 @@ extern bool cano_store_is_paused(const char *workflow);
 
 /*
  * Put what is parked of it back into the queue.  Returns the number of roles
- * that this concerns; and which each is, and the first place of its jobs.
+ * that this concerns; of each cano_column_place() has the first of its jobs.
  */
 extern int	cano_store_unpark(const char *workflow);
-extern Oid	cano_store_unparked_place(int row, CanoPlace *place);
 
 /* Work that is offered to clients, the same. */
 extern void cano_store_park_work(const char *workflow);
