@@ -16,6 +16,7 @@
 #define JOIN_HELD		5	/* mutant: the join takes a holder that is in hand */
 #define LEAVE_OPEN		6	/* mutant: the run's end leaves the fan open */
 #define CLOSE_SILENTLY	7	/* mutant: who closes the fan does not send the holder on */
+#define LEAVE_LANE		8	/* mutant: who closes it a second time leaves a lane of his behind */
 
 #define BRANCHES	3
 #define HOLDER		3			/* rows: a lane each branch; the run itself; ... */
@@ -34,6 +35,7 @@ byte succeeded, failed, effects[BRANCHES], ends;
 byte crashes = 1, wakes = 1;	/* still to come */
 
 #define FREE(r)		(row[r] != NONE && claimer[r] == NOBODY)
+#define LANE(r)		(row[r] == JOB && claimer[r] == NOBODY)	/* a TIMER is far off */
 #define OVER		(succeeded + failed == BRANCHES || (any && succeeded > 0))
 
 inline release()
@@ -42,13 +44,13 @@ inline release()
 		claimer[i] = (claimer[i] == me -> NOBODY : claimer[i])
 	}
 	fan_lock = (fan_lock == me -> NOBODY : fan_lock);
-	mine = NOBODY; sees_closed = false; sees_stop = false; ok = 0; bad = 0;
+	mine = NOBODY; left = NOBODY; sees_closed = false; sees_stop = false; ok = 0; bad = 0;
 	what = NOTHING; put = NONE; closing = false; sends = false; ending = false; i = 0
 }
 
 proctype worker(byte me)
 {
-	byte mine = NOBODY, ok, bad, i;
+	byte mine = NOBODY, left = NOBODY, ok, bad, i;
 	bool sees_closed, sees_stop, closing, sends, ending;
 	mtype what = NOTHING, put = NONE;
 
@@ -56,9 +58,9 @@ end:
 	/* store.c, CLAIM, or PROMOTE for what is due. */
 	atomic {
 		if
-		:: FREE(0) -> mine = 0
-		:: FREE(1) && !FREE(0) -> mine = 1
-		:: FREE(2) && !FREE(1) && !FREE(0) -> mine = 2
+		:: LANE(0) -> mine = 0
+		:: LANE(1) && !LANE(0) -> mine = 1
+		:: LANE(2) && !LANE(1) && !LANE(0) -> mine = 2
 		:: FREE(HOLDER) && (row[HOLDER] == JOB || fan_due) -> mine = HOLDER
 		:: FREE(NOTICE) -> mine = NOTICE
 		fi;
@@ -69,7 +71,14 @@ end:
 		:: mine == HOLDER && row[HOLDER] == TIMER -> put = JOB; goto commit
 		:: mine == HOLDER && row[HOLDER] == JOB -> goto holder
 		:: mine < BRANCHES && (sees_stop || sees_closed) -> goto commit	/* is_cancelled() */
-		:: mine < BRANCHES && !sees_stop && !sees_closed && fan_due -> closing = true; goto settle
+		:: mine < BRANCHES && !sees_stop && !sees_closed && fan_due ->
+			/* Before it the same batch may have had one that is to be tried again. */
+			if
+			:: mine < BRANCHES - 1 && LANE(mine + 1) -> left = mine + 1; claimer[left] = me
+			:: true
+			fi;
+			closing = true;
+			goto settle
 		:: mine < BRANCHES && !sees_stop && !sees_closed && !fan_due
 		fi
 	}
@@ -108,7 +117,8 @@ settle:
 		bad = (M(COUNT_STALE) -> bad : failed);
 		if
 		:: closed && !closing && !(M(KEEP_LATE) && mine < BRANCHES) -> goto abort	/* overtaken */
-		:: closed && closing -> closing = false		/* harmless */
+		:: closed && closing && left != NOBODY && !M(LEAVE_LANE) -> goto abort
+		:: closed && closing && (left == NOBODY || M(LEAVE_LANE)) -> closing = false	/* harmless */
 		:: closed && !closing && M(KEEP_LATE) && mine < BRANCHES
 		:: !closed && mine < BRANCHES ->
 			ok = ok + (what == SUCCESS);
@@ -160,6 +170,7 @@ commit:
 		closed = closed || closing;
 		if
 		:: closing -> for (i : 0 .. BRANCHES - 1) { row[i] = (claimer[i] == me -> NONE : row[i]) }
+		:: !closing && left != NOBODY -> row[left] = TIMER
 		:: else
 		fi;
 		if
