@@ -113,7 +113,7 @@ INSERT INTO explanation VALUES
 		'the rest is looked at later.', 'Let fewer roles have runs.'),
 	('54000', 'A value is larger than cano.max_value_size, or a batch has too many items.',
 		'in a task by the state''s policy.', 'Keep large values in a table, and a key to them in the data.'),
-	('55000', 'Things are not as they must be: a transaction waits for a run that it has submitted, a task for its own; the extension is of another version than its library, or not here; pg_cron is not here; a schedule came with a copy of another server.',
+	('55000', 'Things are not as they must be: a transaction waits for a run that it has submitted, a task for its own; the extension is of another version than its library, or not here; pg_cron is not here; a schedule came with a copy of another database.',
 		'in a task by the state''s policy.', 'The HINT says what to do.'),
 	('55006', 'cano.work or cano.orchestrate was called in a session that is a worker already.',
 		NULL, 'Use cano.submit, or a cano.child state.'),

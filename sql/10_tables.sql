@@ -19,7 +19,7 @@ CREATE TABLE cano._workflow (
 	workflow text COLLATE "C" PRIMARY KEY,
 	owner oid NOT NULL,
 	owner_name name NOT NULL,
-	origin bigint NOT NULL,				-- the server where the owner has that number
+	origin bigint NOT NULL,				-- where the owner has that number
 	version integer NOT NULL,
 	paused boolean NOT NULL
 );
@@ -40,7 +40,7 @@ CREATE TABLE cano._definition (
 );
 COMMENT ON TABLE cano._definition IS 'a version of a workflow: immutable';
 
--- "origin" is the system identifier of the server that may run it.
+-- "origin" is the number of the database that may run it: see origin.h.
 CREATE TABLE cano._run (
 	id bigint PRIMARY KEY,
 	definition bigint NOT NULL,
@@ -306,7 +306,7 @@ CREATE TABLE cano._breaker (
 	id bigint NOT NULL,
 	owner oid NOT NULL,
 	owner_name name NOT NULL,
-	origin bigint NOT NULL,				-- the server where the owner has that number
+	origin bigint NOT NULL,				-- where the owner has that number
 	failure_threshold integer NOT NULL,
 	half_open_max_calls integer NOT NULL,
 	reset_timeout interval NOT NULL
@@ -320,7 +320,7 @@ CREATE TABLE cano._limiter (
 	id bigint NOT NULL,
 	owner oid NOT NULL,
 	owner_name name NOT NULL,
-	origin bigint NOT NULL,				-- the server where the owner has that number
+	origin bigint NOT NULL,				-- where the owner has that number
 	rate integer NOT NULL,
 	burst integer NOT NULL,
 	per interval NOT NULL,
@@ -351,7 +351,7 @@ CREATE TABLE cano._observer (
 	id bigint NOT NULL,
 	owner oid NOT NULL,
 	owner_name name NOT NULL,
-	origin bigint NOT NULL,				-- the server where the owner has that number
+	origin bigint NOT NULL,				-- where the owner has that number
 	function text NOT NULL,				-- as it was given
 	signature text NOT NULL,
 	events text[],						-- null: all
@@ -366,7 +366,7 @@ CREATE TABLE cano._schedule (
 	id bigint NOT NULL UNIQUE,			-- the job calls cano._fire() with it
 	owner oid NOT NULL,
 	owner_name name NOT NULL,
-	origin bigint NOT NULL,				-- the server where the owner has that number
+	origin bigint NOT NULL,				-- where the owner has that number
 	workflow text COLLATE "C" NOT NULL,
 	cron text NOT NULL,
 	overlap "char" NOT NULL,			-- (s)kip, (q)ueue, (a)llow

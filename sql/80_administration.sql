@@ -28,17 +28,17 @@ older_than: only runs that ended at least that long ago
 workflow: only of this one; null: of all';
 
 /*
- * Runs carry the identity of the server that may run them, so that a copy of
- * a database (a restored dump, a clone, an upgraded cluster) does not run what
- * the original may still be running.  Roles have other numbers there, too: a
- * role counts as the owner if it has the name.
+ * Runs carry the number of the database that may run them (see origin.h), so
+ * that a copy of it (a restored dump, a clone, an upgraded cluster) does not run
+ * what the original may still be running.  Roles may have other numbers there,
+ * too: a role counts as the owner if it has the name.
  */
 CREATE FUNCTION cano.adopt() RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	v_here bigint := (SELECT s.system_identifier FROM pg_control_system() s);
+	v_here bigint := (SELECT e.origin FROM cano._engine() e);
 	v_runs bigint[];
 BEGIN
 	UPDATE cano._workflow w
@@ -90,5 +90,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION cano.adopt IS
-'after a restore, clone or upgrade: let this server run the unfinished runs that it found, and return how many. For
-the owner of the extension. The other server must not run them any more';
+'after a restore, clone or upgrade: let the unfinished runs of the copied database go on in this one, and return how
+many. For the owner of the extension. The other database must not run them any more';

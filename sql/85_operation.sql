@@ -3,7 +3,7 @@
  * what is theirs, like everywhere.
  */
 CREATE FUNCTION cano._engine(
-	OUT preloaded boolean, OUT version text, OUT launcher boolean, OUT system bigint, OUT now timestamptz)
+	OUT preloaded boolean, OUT version text, OUT launcher boolean, OUT origin bigint, OUT now timestamptz)
 LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'cano_engine';
 COMMENT ON FUNCTION cano._engine IS 'the library, and its clock';
@@ -57,7 +57,7 @@ SELECT h.owner,
 FROM head h
 JOIN cano._run r ON r.id = h.run
 WHERE cano._can_see(r.owner, r.owner_name, r.origin)
-	AND r.origin = (SELECT e.system FROM cano._engine() e);
+	AND r.origin = (SELECT e.origin FROM cano._engine() e);
 COMMENT ON VIEW cano._heads IS 'what is first due of every role''s work';
 
 -- What a server that died or a rule that was broken would leave behind.
@@ -84,7 +84,7 @@ CREATE VIEW cano._oldest WITH (security_barrier) AS
 SELECT r.id AS run_id, r.ended_at + coalesce(d.keep, (d.document -> 'options' ->> 'keep')::interval, '30 days') AS over_at
 FROM (SELECT o.* FROM cano._run o ORDER BY o.id LIMIT 1000) r
 JOIN cano._definition d ON d.id = r.definition
-WHERE r.status <> 'active' AND r.origin = (SELECT e.system FROM cano._engine() e)
+WHERE r.status <> 'active' AND r.origin = (SELECT e.origin FROM cano._engine() e)
 	AND cano._can_see(r.owner, r.owner_name, r.origin);
 COMMENT ON VIEW cano._oldest IS 'when it was time to remove the oldest runs';
 
@@ -192,7 +192,7 @@ CREATE FUNCTION cano._health_of_work(OUT finding text, OUT severity text, OUT de
 RETURNS SETOF record
 LANGUAGE sql VOLATILE PARALLEL RESTRICTED
 BEGIN ATOMIC
-	WITH e AS MATERIALIZED (SELECT n.now, n.system FROM cano._engine() n),
+	WITH e AS MATERIALIZED (SELECT n.now, n.origin FROM cano._engine() n),
 	dead AS MATERIALIZED (
 		SELECT l.*, l.error ->> 'category' = 'poisoned' AS poisoned
 		FROM e, cano.dead_letters l WHERE l.dead_at > e.now - '1 day'::interval)
@@ -233,9 +233,9 @@ BEGIN ATOMIC
 		pg_catalog.format('SELECT cano.unpause(%L);', p.workflow)
 	FROM cano._pending p WHERE p.waiting = 'u' GROUP BY p.workflow
 	UNION ALL
-	SELECT 'not_adopted', 'error', pg_catalog.format('%s jobs belong to runs of the server of which this database is a copy.', count(*)),
-		'SELECT cano.adopt(); -- if that server does not run them any more'
-	FROM e, cano._pending p WHERE p.origin <> e.system HAVING count(*) > 0
+	SELECT 'not_adopted', 'error', pg_catalog.format('%s jobs belong to runs of the database of which this one is a copy.', count(*)),
+		'SELECT cano.adopt(); -- if that does not run them any more'
+	FROM e, cano._pending p WHERE p.origin <> e.origin HAVING count(*) > 0
 	UNION ALL
 	SELECT 'retention_behind', 'warning', pg_catalog.format('Runs that were to be removed at %s are still there.', min(o.over_at)),
 		'CALL cano.work(); -- without background workers; with them the server''s log says more'

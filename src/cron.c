@@ -20,7 +20,6 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/xlog.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -42,6 +41,7 @@
 #include "compat.h"
 #include "cron.h"
 #include "lookup.h"
+#include "origin.h"
 
 #define JOB_NAME		"cano: " INT64_FORMAT
 #define JOB_COMMAND		"SELECT cano._fire(" INT64_FORMAT ")"
@@ -109,7 +109,7 @@ cano_cron_fires(PG_FUNCTION_ARGS)
 	char	   *role = GetUserNameFromId(owner, true);
 	bool		active = false;
 
-	if (role == NULL || PG_GETARG_INT64(2) != (int64) GetSystemIdentifier() ||
+	if (role == NULL || PG_GETARG_INT64(2) != cano_origin() ||
 		!cano_lookup_can_see(owner))
 		PG_RETURN_BOOL(false);
 	PG_RETURN_BOOL(find_job(PG_GETARG_INT64(0), role, &active) != 0 && active);

@@ -13,7 +13,6 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -29,6 +28,7 @@
 #include "definition.h"
 #include "document.h"
 #include "error.h"
+#include "origin.h"
 #include "spelling.h"
 #include "store_definition.h"
 #include "value.h"
@@ -169,7 +169,7 @@ store(const char *workflow, const CanoDocument *document)
 }
 
 /*
- * On another server the owner's number may be another role's: there the name
+ * In a copy the owner's number may be another role's: there the name
  * must match, too, or only superusers may go on.
  */
 void
@@ -181,7 +181,7 @@ cano_definition_check_owner(const char *workflow, const CanoWorkflowRow *row,
 	if (superuser_arg(user))
 		return;
 	if (name != NULL &&
-		(row->origin == (int64) GetSystemIdentifier() ||
+		(row->origin == cano_origin() ||
 		 strcmp(name, NameStr(row->owner_name)) == 0) &&
 		has_privs_of_role(user, row->owner))
 		return;

@@ -11,7 +11,6 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -27,6 +26,7 @@
 #include "fault.h"
 #include "gate.h"
 #include "hook.h"
+#include "origin.h"
 #include "shmem.h"
 #include "stop.h"
 #include "store_signal.h"
@@ -115,7 +115,7 @@ is_late(CanoDrive *drive, CanoRun *run)
 static bool
 is_foreign(const CanoRun *run)
 {
-	return run->origin != (int64) GetSystemIdentifier();
+	return run->origin != cano_origin();
 }
 
 static void

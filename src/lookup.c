@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -20,6 +19,7 @@
 #include "error.h"
 #include "json.h"
 #include "lookup.h"
+#include "origin.h"
 #include "statement.h"
 #include "window.h"
 
@@ -81,7 +81,7 @@ cano_lookup_can_see(Oid owner)
 bool
 cano_lookup_can_see_row(Oid owner, const char *owner_name, int64 origin)
 {
-	if (origin != (int64) GetSystemIdentifier())
+	if (origin != cano_origin())
 	{
 		char	   *name = GetUserNameFromId(owner, true);
 

@@ -16,7 +16,6 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -32,6 +31,7 @@
 
 #include "error.h"
 #include "named.h"
+#include "origin.h"
 #include "part.h"
 #include "value.h"
 #include "window.h"
@@ -198,7 +198,7 @@ cano_named_drop(CanoNamed *named, const char *name)
 }
 
 /*
- * On another server the owner's number may be another role's: there the name
+ * In a copy the owner's number may be another role's: there the name
  * must match, too, or only superusers may go on.
  */
 static void
@@ -210,7 +210,7 @@ check_owner(const CanoNamed *named, const char *name, const CanoNamedRow *row,
 	if (superuser_arg(user))
 		return;
 	if (owner != NULL &&
-		(row->origin == (int64) GetSystemIdentifier() ||
+		(row->origin == cano_origin() ||
 		 strcmp(owner, NameStr(row->owner_name)) == 0) &&
 		has_privs_of_role(user, row->owner))
 		return;

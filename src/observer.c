@@ -17,7 +17,6 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -37,6 +36,7 @@
 #include "error.h"
 #include "json.h"
 #include "observer.h"
+#include "origin.h"
 #include "recorder.h"
 #include "store.h"
 #include "store_observer.h"
@@ -105,7 +105,7 @@ cano_observe(PG_FUNCTION_ARGS)
 	cano_window_refuse_restricted("cano.observe");
 	read_arguments(fcinfo, &row);
 	row.owner = user;
-	row.origin = (int64) GetSystemIdentifier();
+	row.origin = cano_origin();
 	namestrcpy(&row.owner_name, GetUserNameFromId(user, false));
 
 	cano_window_open(&window);
@@ -237,7 +237,7 @@ check_owner(const CanoObserverRow *row, Oid user)
 }
 
 /*
- * On another server the owner's number may be another role's: there the name
+ * In a copy the owner's number may be another role's: there the name
  * must match, too.
  */
 static bool
@@ -246,7 +246,7 @@ is_owners(const CanoObserverRow *row)
 	char	   *owner = GetUserNameFromId(row->owner, true);
 
 	return owner != NULL &&
-		(row->origin == (int64) GetSystemIdentifier() ||
+		(row->origin == cano_origin() ||
 		 strcmp(owner, NameStr(row->owner_name)) == 0);
 }
 

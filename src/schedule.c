@@ -13,7 +13,6 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -25,6 +24,7 @@
 #include "definition.h"
 #include "error.h"
 #include "named.h"
+#include "origin.h"
 #include "store_schedule.h"
 #include "window.h"
 
@@ -217,11 +217,11 @@ lock_own(int64 id, CanoScheduleRow *row)
 				 errmsg("schedule " INT64_FORMAT " does not exist", id),
 				 errdetail("There is no such schedule, or it belongs to another role."),
 				 errhint("If a job of pg_cron says so, remove it by cron.unschedule().")));
-	if (row->origin != (int64) GetSystemIdentifier())
+	if (row->origin != cano_origin())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("schedule \"%s\" belongs to another server", row->name),
-				 errhint("If that server is gone, an administrator can use cano.adopt().")));
+				 errmsg("schedule \"%s\" belongs to another database", row->name),
+				 errhint("If that is gone, an administrator can use cano.adopt().")));
 }
 
 static bool

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "access/htup_details.h"
-#include "access/xlog.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -33,6 +32,7 @@
 #include "debug.h"
 #include "limiter.h"
 #include "metrics.h"
+#include "origin.h"
 #include "recorder.h"
 #include "shared.h"
 #include "lookup.h"
@@ -526,7 +526,7 @@ text_datum(const char *string, bool *isnull)
 
 /*
  * _engine(OUT preloaded boolean, OUT version text, OUT launcher boolean,
- * OUT system bigint, OUT now timestamptz)
+ * OUT origin bigint, OUT now timestamptz)
  */
 Datum
 cano_engine(PG_FUNCTION_ARGS)
@@ -535,7 +535,7 @@ cano_engine(PG_FUNCTION_ARGS)
 		BoolGetDatum(cano_shared != NULL),
 		CStringGetTextDatum(CANO_VERSION),
 		BoolGetDatum(cano_shared != NULL && cano_shared->launcher != NULL),
-		Int64GetDatum((int64) GetSystemIdentifier()),
+		Int64GetDatum(cano_origin()),
 		TimestampTzGetDatum(cano_now())
 	};
 	bool		nulls[lengthof(values)] = {0};

@@ -10,11 +10,11 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
 #include "json.h"
+#include "origin.h"
 #include "statement.h"
 #include "store_definition.h"
 
@@ -42,7 +42,7 @@ cano_store_definition_lock(const char *workflow, Oid owner,
 			CStringGetTextDatum(workflow),
 			ObjectIdGetDatum(owner),
 			DirectFunctionCall1(namein, CStringGetDatum(owner_name)),
-			Int64GetDatum((int64) GetSystemIdentifier())
+			Int64GetDatum(cano_origin())
 		};
 
 		/* Waits for another session that is just adding the same name. */

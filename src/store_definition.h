@@ -20,7 +20,7 @@ typedef struct CanoWorkflowRow
 {
 	Oid			owner;
 	NameData	owner_name;
-	int64		origin;			/* the server where the owner has that number */
+	int64		origin;			/* where the owner has that number */
 	int			version;
 } CanoWorkflowRow;
 

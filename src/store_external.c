@@ -11,10 +11,10 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
+#include "origin.h"
 #include "store_external.h"
 
 static CanoStatement offer = {
@@ -264,7 +264,7 @@ cano_store_take_work(const char *queue, Oid owner, int max,
 	Datum		values[] = {
 		CStringGetTextDatum(queue),
 		ObjectIdGetDatum(owner),
-		Int64GetDatum((int64) GetSystemIdentifier()),
+		Int64GetDatum(cano_origin()),
 		Int32GetDatum(max),
 		TimestampTzGetDatum(lease_until),
 		Int64GetDatum(cano_store_node())
@@ -278,7 +278,7 @@ cano_store_find_work(const char *token, MemoryContext context, CanoWork *work)
 {
 	Datum		values[] = {
 		CStringGetTextDatum(token),
-		Int64GetDatum((int64) GetSystemIdentifier())
+		Int64GetDatum(cano_origin())
 	};
 	MemoryContext spi_context;
 	bool		isnull;

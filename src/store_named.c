@@ -10,10 +10,10 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
+#include "origin.h"
 #include "statement.h"
 #include "store_named.h"
 
@@ -97,7 +97,7 @@ cano_store_named_add(CanoNamedKind kind, const char *name, Oid owner,
 		CStringGetTextDatum(name),
 		ObjectIdGetDatum(owner),
 		DirectFunctionCall1(namein, CStringGetDatum(owner_name)),
-		Int64GetDatum((int64) GetSystemIdentifier())
+		Int64GetDatum(cano_origin())
 	};
 
 	memcpy(values + ADDED, settings,

@@ -30,7 +30,7 @@ typedef struct CanoNamedRow
 	int64		id;				/* never used again */
 	Oid			owner;
 	NameData	owner_name;
-	int64		origin;			/* the server where the owner has that number */
+	int64		origin;			/* where the owner has that number */
 	Datum		settings[CANO_NAMED_SETTINGS];	/* as long as the window is
 												 * open */
 } CanoNamedRow;

@@ -19,7 +19,7 @@ typedef struct CanoObserverRow
 	const char *name;
 	Oid			owner;
 	NameData	owner_name;
-	int64		origin;			/* the server where the owner has that number */
+	int64		origin;			/* where the owner has that number */
 	CanoFunctionName function;
 	ArrayType  *events;			/* of text; NULL: all */
 	const char *workflow;		/* NULL: any */

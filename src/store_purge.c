@@ -7,10 +7,10 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
+#include "origin.h"
 #include "statement.h"
 #include "store_purge.h"
 
@@ -100,7 +100,7 @@ cano_store_purge_find(const CanoPurge *purge, int64 *cursor, int limit,
 		Int64GetDatum(*cursor),
 		Int32GetDatum(limit),
 		ObjectIdGetDatum(purge->owner),
-		Int64GetDatum((int64) GetSystemIdentifier()),
+		Int64GetDatum(cano_origin()),
 		DirectFunctionCall1(namein, CStringGetDatum(purge->owner_name)),
 		TimestampTzGetDatum(purge->now),
 		IntervalPGetDatum(purge->older_than),
@@ -128,7 +128,7 @@ cano_store_expired(TimestampTz now, int64 cursor, int limit,
 		Int64GetDatum(cursor),
 		Int32GetDatum(MOST_LOOKS),
 		TimestampTzGetDatum(now),
-		Int64GetDatum((int64) GetSystemIdentifier())
+		Int64GetDatum(cano_origin())
 	};
 	int			n = cano_statement_run(&look, values, NULL, SPI_OK_SELECT);
 	Datum	   *ids = palloc(sizeof(Datum) * limit);

@@ -23,7 +23,7 @@
 typedef struct CanoScheduleRow
 {
 	char	   *name;
-	int64		origin;			/* the server where the owner has its number */
+	int64		origin;			/* where the owner has its number */
 	char	   *workflow;
 	Jsonb	   *input;
 	char		overlap;

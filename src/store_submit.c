@@ -14,13 +14,13 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "error.h"
 #include "fsm.h"
+#include "origin.h"
 #include "statement.h"
 #include "store.h"
 #include "store_submit.h"
@@ -194,7 +194,7 @@ insert_runs(const CanoSubmission *submission, bool many, Datum ids,
 		ids,
 		inputs,
 		Int64GetDatum(submission->definition->id),
-		Int64GetDatum((int64) GetSystemIdentifier()),
+		Int64GetDatum(cano_origin()),
 		ObjectIdGetDatum(submission->owner),
 		NameGetDatum(&owner_name),
 		Int32GetDatum(submission->priority),

@@ -14,6 +14,20 @@ ALTER TABLE cano._work ADD COLUMN parked boolean NOT NULL DEFAULT false;
 DROP INDEX cano._work_queue_owner_priority_id_idx;
 CREATE INDEX ON cano._work (queue, owner, priority, id) WHERE token IS NULL AND NOT parked;
 
+-- Rows had the number of the server; now it is that of the database in it.
+DO $$
+DECLARE
+	v_server bigint := (SELECT s.system_identifier FROM pg_catalog.pg_control_system() s);
+	v_here bigint := v_server # ((SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())::bigint << 32);
+BEGIN
+	UPDATE cano._workflow SET origin = v_here WHERE origin = v_server;
+	UPDATE cano._breaker SET origin = v_here WHERE origin = v_server;
+	UPDATE cano._limiter SET origin = v_here WHERE origin = v_server;
+	UPDATE cano._observer SET origin = v_here WHERE origin = v_server;
+	UPDATE cano._run SET origin = v_here WHERE origin = v_server;
+END
+$$;
+
 -- A schedule: what a job of pg_cron lets begin, when that says so.
 CREATE SEQUENCE cano._schedule_id AS bigint;
 CREATE TABLE cano._schedule (
@@ -21,7 +35,7 @@ CREATE TABLE cano._schedule (
 	id bigint NOT NULL UNIQUE,			-- the job calls cano._fire() with it
 	owner oid NOT NULL,
 	owner_name name NOT NULL,
-	origin bigint NOT NULL,				-- the server where the owner has that number
+	origin bigint NOT NULL,				-- where the owner has that number
 	workflow text COLLATE "C" NOT NULL,
 	cron text NOT NULL,
 	overlap "char" NOT NULL,			-- (s)kip, (q)ueue, (a)llow

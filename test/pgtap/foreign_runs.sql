@@ -39,7 +39,7 @@ SELECT * FROM t_foreign.picture \gset
 SELECT count(*) AS events FROM cano.events \gset
 RESET SESSION AUTHORIZATION;
 INSERT INTO cano._schedule (name, id, owner, owner_name, origin, workflow, cron, overlap, input)
-SELECT 'secret', 1, 't_foreign_alice'::regrole, 't_foreign_alice', s.system_identifier, 't_foreign.done', '@daily', 's', '{"word": "secret"}' FROM pg_control_system() AS s;
+SELECT 'secret', 1, 't_foreign_alice'::regrole, 't_foreign_alice', e.origin, 't_foreign.done', '@daily', 's', '{"word": "secret"}' FROM cano._engine() AS e;
 GRANT SELECT ON t_foreign.run TO t_foreign_bob;
 
 -- What is said of a call, without the number.

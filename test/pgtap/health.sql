@@ -115,7 +115,7 @@ CALL cano.work();
 SELECT is(pg_temp.found() || ': ' || pg_temp.hint('paused'), 'paused info: SELECT cano.unpause(''t_health.quick'');', 'but if runs wait for it, it is found');
 SELECT cano.unpause('t_health.quick');
 UPDATE cano._run SET origin = 1 WHERE status = 'active';
-SELECT is(pg_temp.found(), 'not_adopted error', 'runs of another server are found');
+SELECT is(pg_temp.found(), 'not_adopted error', 'runs of another database are found');
 SELECT cano.adopt();
 CALL cano.work();
 UPDATE cano._run SET submitted_at = submitted_at - interval '31 days', ended_at = ended_at - interval '31 days' WHERE owner_name = current_user;

@@ -150,8 +150,8 @@ SELECT pg_temp.later('25 hours');
 -- A copy's runs are not this server's.
 UPDATE cano._run SET origin = 1;
 CALL cano.work();
-SELECT is((SELECT count(*) FROM cano._run), 1::bigint, 'only on the server where they were run');
-UPDATE cano._run SET origin = (SELECT system_identifier FROM pg_control_system());
+SELECT is((SELECT count(*) FROM cano._run), 1::bigint, 'only in the database where they were run');
+UPDATE cano._run SET origin = (SELECT e.origin FROM cano._engine() e);
 SELECT pg_temp.later('2 minutes');
 CALL cano.work();
 SELECT is(pg_temp.traces(), NULL, 'nothing is left of any');

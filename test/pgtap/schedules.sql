@@ -26,9 +26,9 @@ SELECT cano.define('t_schedules', cano.receive('wait', 'go', next => 'end'), can
 CREATE FUNCTION t_schedules.make(name text, overlap text, workflow text DEFAULT 't_schedules', input jsonb DEFAULT '{}', elsewhere boolean DEFAULT false)
 RETURNS bigint LANGUAGE sql AS $$
 	INSERT INTO cano._schedule (name, id, owner, owner_name, origin, workflow, cron, overlap, input)
-	SELECT name, nextval('cano._schedule_id'), 't_schedules_alice'::regrole, 't_schedules_alice', s.system_identifier + elsewhere::integer,
+	SELECT name, nextval('cano._schedule_id'), 't_schedules_alice'::regrole, 't_schedules_alice', e.origin + elsewhere::integer,
 		workflow, '0 3 * * *', left(overlap, 1)::"char", input
-	FROM pg_control_system() AS s
+	FROM cano._engine() AS e
 	RETURNING id
 $$;
 CREATE FUNCTION pg_temp.story(VARIADIC runs bigint[]) RETURNS text LANGUAGE sql AS $$
@@ -201,7 +201,7 @@ RESET SESSION AUTHORIZATION;
 
 -- what cannot be submitted
 SET SESSION AUTHORIZATION t_schedules_alice;
-SELECT throws_ok(format('SELECT cano._fire(%s)', :elsewhere), '55000', 'schedule "elsewhere" belongs to another server', 'in a copy nothing fires');
+SELECT throws_ok(format('SELECT cano._fire(%s)', :elsewhere), '55000', 'schedule "elsewhere" belongs to another database', 'in a copy nothing fires');
 SELECT throws_ok(format('SELECT cano._fire(%s)', :gone), 'CN404', 'workflow "t_schedules.gone" does not exist', 'what cannot be submitted is an error of the job');
 SELECT is((SELECT count(last_fired_at) FROM cano.schedules WHERE name IN ('elsewhere', 'gone')), 0::bigint, 'and nothing is noted');
 RESET SESSION AUTHORIZATION;

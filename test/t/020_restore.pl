@@ -59,9 +59,24 @@ isnt(
 	submit($copy, q{'three', key => 'k'}, database => 'restored'),
 	$queued, 'and its key is free');
 
+# Beside it, in other databases of its server
+$original->safe_psql('template1', 'CREATE DATABASE restored; CREATE DATABASE cloned TEMPLATE postgres');
+$original->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'restored', '-f', $dump ], 'the dump is restored beside the original');
 $original->safe_psql('postgres', "ALTER SYSTEM SET cano.enabled = on");
 $original->reload;
 is_story($original, $queued, 'the original runs its own');
+foreach my $database (qw(restored cloned))
+{
+	$own = submit($original, q{'three'}, database => $database);
+	is_story($original, $own, "$database: what is submitted there runs", undef, $database);
+	is($original->safe_psql($database, "SELECT count(*) FROM ledger WHERE run <> $own"), '0', "$database: what was copied does not");
+	is($original->safe_psql($database, q{SELECT count(*) FROM cano.health() WHERE finding = 'not_adopted'}), '1', "$database: which is a finding");
+	is($original->safe_psql($database, 'SELECT cano.adopt()'), '2', "$database: until it is adopted");
+	is_story($original, $queued, "$database: then it goes on", undef, $database);
+}
+$later = submit($original, q{'three', run_at => clock_timestamp() + '1 second'}, database => 'restored');
+$original->safe_psql('postgres', 'ALTER DATABASE restored RENAME TO renamed');
+is_story($original, $later, 'under another name it is the same database', undef, 'renamed');
 
 $original->stop;
 $copy->stop;

@@ -149,7 +149,7 @@ $copy->restart;
 $copy->safe_psql('postgres', 'CREATE ROLE stranger; CREATE ROLE other LOGIN');
 $copy->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'postgres', '-f', $dump ], 'and restored');
 is(as_worker($copy, 'SELECT count(*), bool_or(active), (SELECT count(*) FROM cron.job) FROM cano.schedules'), '4|f|4', 'the schedules of a copy are not active');
-fails($copy, 'worker', "SELECT cano._fire($id)", qr/schedule "it's "hourly" \$\$; --" belongs to another server/, 'its jobs do nothing');
+fails($copy, 'worker', "SELECT cano._fire($id)", qr/schedule "it's "hourly" \$\$; --" belongs to another database/, 'its jobs do nothing');
 $copy->safe_psql('postgres', 'SELECT cano.adopt()');
 is(as_worker($copy, 'SELECT bool_and(active) FROM cano.schedules'), 't', 'until it is adopted');
 is_story($copy, as_worker($copy, "SELECT cano._fire($id)"), 'then they do');

@@ -71,14 +71,17 @@ SQL
 sub load
 {
 	my ($node, $release, $database, $create) = @_;
-	my $origin = $node->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()');
 	my $dump = slurp_file("$upgrade/$release.dump");
 	my $file = "$PostgreSQL::Test::Utils::tmp_check/$database.sql";
 
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+
+	# In 0.1.0 it was the server's.
+	my $origin = $node->safe_psql($database, 'SELECT system_identifier' . ($release eq '0.1.0' ? '' : ' # (oid::bigint << 32)') .
+		' FROM pg_control_system(), pg_database WHERE datname = current_database()');
 	$dump =~ s/\@origin\@/$origin/g;
 	$dump =~ s/^CREATE EXTENSION [^;]*\bcano\b[^;]*;/$create;/m or die 'the dump creates no extension';
 	append_to_file($file, $dump);
-	$node->safe_psql('postgres', "CREATE DATABASE $database");
 	my (undef, undef, $errors) = $node->psql($database, "\\i $file", on_error_stop => 0);
 
 	# What was granted on functions that have other parameters now.
@@ -163,6 +166,7 @@ foreach my $release (@releases)
 	# A dump of that release, restored into this one
 	load($node, $release, 'restored', 'CREATE EXTENSION cano');
 	$node->safe_psql('restored', 'SELECT cano.grant_usage($$worker$$)');
+	is($node->safe_psql('restored', 'SELECT cano.adopt() > 0'), 't', "$release: a dump is adopted");
 	$node->restart;
 	all_end_well($node, 'restored', "$release, restored");
 	unlike(slurp_file($node->logfile), qr/deadlock detected|terminated by signal|TRAP|PANIC/, "$release: nobody stumbled");
