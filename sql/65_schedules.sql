@@ -34,8 +34,8 @@ LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cano_fire';
 COMMENT ON FUNCTION cano._fire IS 'what a job of pg_cron calls: submit a run of a schedule of one''s own, unless one of it is in the way';
 
-CREATE FUNCTION cano._fires(schedule bigint, owner oid, origin bigint)
-RETURNS boolean
+CREATE FUNCTION cano._idle(schedule bigint, owner oid, origin bigint)
+RETURNS text
 LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
-AS 'MODULE_PATHNAME', 'cano_cron_fires';
-COMMENT ON FUNCTION cano._fires IS 'has pg_cron an active job for that schedule?';
+AS 'MODULE_PATHNAME', 'cano_cron_idle';
+COMMENT ON FUNCTION cano._idle IS 'what keeps a schedule from firing: owner, copy, cron or job; null: nothing, pg_cron has an active job for it';

@@ -385,25 +385,30 @@ COMMENT ON COLUMN cano.observers.events IS 'which ones; null: all';
 COMMENT ON COLUMN cano.observers.workflow IS 'of which workflow; null: of all';
 COMMENT ON COLUMN cano.observers.owner IS 'who registered it: it is told of the runs of this role';
 
-CREATE VIEW cano.schedules WITH (security_barrier) AS
+CREATE VIEW cano._schedules WITH (security_barrier) AS
 SELECT s.name,
 	s.cron,
 	s.workflow,
 	s.input,
 	CASE s.overlap WHEN 's' THEN 'skip' WHEN 'q' THEN 'queue' ELSE 'allow' END AS overlap,
-	cano._fires(s.id, s.owner, s.origin) AS active,
+	cano._idle(s.id, s.owner, s.origin) AS idle,
 	s.last_run AS last_run_id,
 	s.last_fired_at,
 	s.owner_name AS owner
 FROM cano._schedule s
 WHERE cano._can_see(s.owner, s.owner_name, s.origin);
+COMMENT ON VIEW cano._schedules IS 'every schedule, and what keeps it from firing';
+
+CREATE VIEW cano.schedules WITH (security_barrier) AS
+SELECT s.name, s.cron, s.workflow, s.input, s.overlap, s.idle IS NULL AS active, s.last_run_id, s.last_fired_at, s.owner
+FROM cano._schedules s;
 COMMENT ON VIEW cano.schedules IS 'when pg_cron submits runs';
 COMMENT ON COLUMN cano.schedules.name IS 'its name';
 COMMENT ON COLUMN cano.schedules.cron IS 'when, as pg_cron has it';
 COMMENT ON COLUMN cano.schedules.workflow IS 'of what';
 COMMENT ON COLUMN cano.schedules.input IS 'of each run';
 COMMENT ON COLUMN cano.schedules.overlap IS 'skip, queue or allow: what happens while an earlier run has not ended';
-COMMENT ON COLUMN cano.schedules.active IS 'whether pg_cron has an active job for it';
+COMMENT ON COLUMN cano.schedules.active IS 'whether pg_cron runs, for this database, and has an active job for it';
 COMMENT ON COLUMN cano.schedules.last_run_id IS 'the latest run that was submitted';
 COMMENT ON COLUMN cano.schedules.last_fired_at IS 'when it was last time, whether a run was submitted or not';
 COMMENT ON COLUMN cano.schedules.owner IS 'as whom runs are submitted';

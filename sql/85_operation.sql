@@ -237,6 +237,18 @@ BEGIN ATOMIC
 		'SELECT cano.adopt(); -- if that does not run them any more'
 	FROM e, cano._pending p WHERE p.origin <> e.origin HAVING count(*) > 0
 	UNION ALL
+	SELECT 'schedule_idle', 'warning', pg_catalog.format('Schedule "%s" of role %s does not fire: %s.', s.name, s.owner, i.why),
+		pg_catalog.format(i.hint, s.name, s.owner, s.cron, s.workflow, s.input, s.overlap, pg_catalog.current_database())
+	FROM cano._schedules s
+	JOIN (VALUES
+		('owner', 'that role does not exist', 'SELECT cano.unschedule(%1$L);'),
+		('copy', 'it belongs to the database of which this one is a copy', 'SELECT cano.adopt(); -- if that does not fire it any more'),
+		('cron', 'pg_cron is not installed, or does not run, in this database',
+			'ALTER SYSTEM SET shared_preload_libraries = cano, pg_cron; -- and what is set already; with cron.database_name = %7$L restart the server, then CREATE EXTENSION pg_cron'),
+		('job', 'pg_cron has no active job for it',
+			'SET ROLE %2$I; SELECT cano.unschedule(%1$L); SELECT cano.schedule(%1$L, %3$L, %4$L, %5$L, %6$L); RESET ROLE;')
+		) i (idle, why, hint) ON i.idle = s.idle
+	UNION ALL
 	SELECT 'retention_behind', 'warning', pg_catalog.format('Runs that were to be removed at %s are still there.', min(o.over_at)),
 		'CALL cano.work(); -- without background workers; with them the server''s log says more'
 	FROM e, cano._oldest o WHERE o.over_at < e.now - '1 hour'::interval HAVING count(*) > 0

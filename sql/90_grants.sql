@@ -31,7 +31,7 @@ BEGIN
 		FROM pg_proc p
 		WHERE p.pronamespace = 'cano'::regnamespace
 			AND (p.proname NOT LIKE '\_%' OR p.proname LIKE '\_draw\_%'
-				OR p.proname = ANY ('{_available,_can_see,_circuit,_counters,_engine,_escaped,_fire,_fires,_health_of_server,_health_of_work,_part,_slots}'))
+				OR p.proname = ANY ('{_available,_can_see,_circuit,_counters,_engine,_escaped,_fire,_health_of_server,_health_of_work,_idle,_part,_slots}'))
 			AND p.proname <> ALL ('{adopt,grant_usage,revoke_usage}')
 		UNION ALL
 		SELECT 'USAGE', 'ON TYPE cano.outcome'

@@ -34,6 +34,7 @@
 #include "parser/parse_func.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -57,6 +58,8 @@ typedef enum JobColumn
 	JOB_COLUMNS
 } JobColumn;
 
+static const char *why_idle(int64 schedule, Oid owner, int64 origin);
+static bool runs_here(void);
 static Oid	find_schema(void);
 static Oid	require_schema(void);
 static Oid	require_function(const char *name, const Oid *types, int ntypes);
@@ -65,7 +68,7 @@ static Relation open_jobs(AttrNumber *columns);
 static bool is_text(HeapTuple tuple, TupleDesc desc, AttrNumber column,
 					const char *expected);
 
-PG_FUNCTION_INFO_V1(cano_cron_fires);
+PG_FUNCTION_INFO_V1(cano_cron_idle);
 
 void
 cano_cron_require(void)
@@ -100,19 +103,49 @@ cano_cron_unschedule(int64 schedule, const char *role)
 }
 
 /*
- * cano._fires(schedule bigint, owner oid, origin bigint) RETURNS boolean
+ * cano._idle(schedule bigint, owner oid, origin bigint) RETURNS text
  */
 Datum
-cano_cron_fires(PG_FUNCTION_ARGS)
+cano_cron_idle(PG_FUNCTION_ARGS)
 {
-	Oid			owner = PG_GETARG_OID(1);
+	const char *why = why_idle(PG_GETARG_INT64(0), PG_GETARG_OID(1),
+							   PG_GETARG_INT64(2));
+
+	if (why == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(why));
+}
+
+static const char *
+why_idle(int64 schedule, Oid owner, int64 origin)
+{
 	char	   *role = GetUserNameFromId(owner, true);
 	bool		active = false;
 
-	if (role == NULL || PG_GETARG_INT64(2) != cano_origin() ||
-		!cano_lookup_can_see(owner))
-		PG_RETURN_BOOL(false);
-	PG_RETURN_BOOL(find_job(PG_GETARG_INT64(0), role, &active) != 0 && active);
+	if (role == NULL)
+		return "owner";
+	if (origin != cano_origin())
+		return "copy";
+	if (!OidIsValid(find_schema()) || !runs_here())
+		return "cron";
+	if (!cano_lookup_can_see(owner) ||
+		find_job(schedule, role, &active) == 0 || !active)
+		return "job";
+	return NULL;
+}
+
+/*
+ * Is pg_cron preloaded, for the jobs of this database?  Without it a setting
+ * of its name in the configuration is no more than a word.
+ */
+static bool
+runs_here(void)
+{
+	const char *database = GetConfigOption("cron.database_name", true, false);
+
+	return database != NULL &&
+		(GetConfigOptionFlags("cron.database_name", true) & GUC_CUSTOM_PLACEHOLDER) == 0 &&
+		strcmp(database, get_database_name(MyDatabaseId)) == 0;
 }
 
 /* ---- pg_cron's objects ---- */

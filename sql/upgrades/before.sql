@@ -47,7 +47,7 @@ SELECT pg_catalog.set_config('cano_update.roles',
 		SELECT p.oid, p.proacl
 		FROM pg_catalog.pg_proc p
 		WHERE p.pronamespace = 'cano'::pg_catalog.regnamespace
-			AND (p.proname NOT LIKE '\_%' OR p.proname = ANY ('{_available,_can_see,_circuit,_fire,_fires,_part,_slots}'))
+			AND (p.proname NOT LIKE '\_%' OR p.proname = ANY ('{_available,_can_see,_circuit,_fire,_idle,_part,_slots}'))
 			AND p.proname <> ALL ('{adopt,grant_usage,revoke_usage}')
 		UNION ALL
 		SELECT c.oid, c.relacl

@@ -1,6 +1,6 @@
 -- cano.health: every finding about runs and tables, with what brings it about.
 \ir lib/start.psql
-SELECT plan(31);
+SELECT plan(35);
 
 CREATE SCHEMA t_health;
 GRANT USAGE ON SCHEMA t_health TO PUBLIC;
@@ -127,6 +127,21 @@ INSERT INTO cano._key VALUES (0, 't_health.quick', 'k', :run);
 SELECT is(pg_temp.found() || ': ' || pg_temp.detail('stray'), format('stray error: Run %s (t_health.quick) has ended and still holds a key.', :run),
 	'what an ended run still holds is found');
 DELETE FROM cano._key;
+
+-- Schedules, made by hand: with pg_cron see t/085_schedules.pl
+INSERT INTO cano._schedule (name, id, owner, owner_name, origin, workflow, cron, overlap, input)
+SELECT 'nightly', 1, current_user::regrole, current_user, e.origin, 't_health.quick', '0 3 * * *', 's', '{}' FROM cano._engine() e;
+SELECT is(pg_temp.found() || ': ' || pg_temp.detail('schedule_idle'),
+	format('schedule_idle warning: Schedule "nightly" of role %s does not fire: pg_cron is not installed, or does not run, in this database.', current_user),
+	'a schedule that cannot fire is found');
+SET ROLE t_health_one;
+SELECT is(pg_temp.found(), NULL, 'by whoever may see it');
+RESET ROLE;
+UPDATE cano._schedule SET origin = 1;
+SELECT is(pg_temp.hint('schedule_idle'), 'SELECT cano.adopt(); -- if that does not fire it any more', 'one of another database is, too');
+UPDATE cano._schedule SET owner = 1;
+SELECT is(pg_temp.hint('schedule_idle'), 'SELECT cano.unschedule(''nightly'');', 'and one whose owner is gone');
+DELETE FROM cano._schedule;
 SELECT is(pg_temp.found(), NULL, 'at last all is well');
 
 SELECT * FROM finish();

@@ -106,12 +106,21 @@ as_worker($node, $hourly);
 # Jobs that were changed or removed by hand
 $node->safe_psql('postgres', q{SELECT cron.alter_job(jobid, active => false) FROM cron.job});
 is(as_worker($node, 'SELECT active FROM cano.schedules'), 'f', 'a job that is switched off is not active');
+my $idle = q{SELECT detail FROM cano.health() WHERE finding = 'schedule_idle'};
+like($node->safe_psql('postgres', $idle), qr/Schedule "it's "hourly" .* of role worker does not fire: pg_cron has no active job for it/, 'which is a finding');
 $node->safe_psql('postgres', q{SELECT cron.alter_job(jobid, active => true) FROM cron.job});
 is(as_worker($node, 'SELECT active FROM cano.schedules'), 't', 'one that is switched on again is');
 as_worker($node, 'SELECT cron.unschedule(jobid) FROM cron.job');
 is(as_worker($node, 'SELECT active FROM cano.schedules'), 'f', 'nor is one that is gone');
+is(as_worker($node, "SELECT count(*) FROM ($idle) h"), '1', 'which is found as well');
 as_worker($node, $hourly);
 is(as_worker($node, 'SELECT active, last_run_id FROM cano.schedules'), "t|$run", 'scheduling again brings it back');
+as_worker($node, 'SELECT cron.unschedule(jobid) FROM cron.job');
+$node->safe_psql('postgres', $node->safe_psql('postgres', q{SELECT hint FROM cano.health() WHERE finding = 'schedule_idle'}));
+is(as_worker($node, 'SELECT name, cron, workflow, input, overlap, active FROM cano.schedules'),
+	q{it's "hourly" $$; --|7 * * * *|three|{"a": "b'c"}|skip|t}, 'so does what the hint says');
+is($node->safe_psql('postgres', $idle), '', 'and all is well');
+$id = $node->safe_psql('postgres', 'SELECT id FROM cano._schedule');
 
 # Overlap
 close_gate($node);
@@ -185,6 +194,16 @@ foreach my $background (qw(off on))
 	fire($plain, $its_world);
 	is_story($plain, $run, "and with it runs what it has let begin, background workers $background");
 	is($plain->safe_psql('postgres', 'SELECT count(*) FROM cano.workers'), '0', 'there are no workers');
+}
+
+# It has the job, but does not look at it.
+is(as_worker($plain, 'SELECT active FROM cano.schedules'), 't', 'a schedule fires where pg_cron runs');
+foreach my $setting (q{cron.database_name = 'template1'}, q{cron.database_name = 'postgres'}, q{shared_preload_libraries = 'cano'})
+{
+	$plain->append_conf('postgresql.conf', "$setting\n");
+	$plain->restart;
+	is(as_worker($plain, q{SELECT active, h.detail LIKE '%pg_cron is not installed, or does not run,%' FROM cano.schedules LEFT JOIN cano.health() h ON h.finding = 'schedule_idle'}),
+		$setting =~ /postgres/ ? 't|' : 'f|t', "and not otherwise: $setting");
 }
 $plain->stop;
 done_testing();
