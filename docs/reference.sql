@@ -41,7 +41,7 @@ INSERT INTO subject (title, names) VALUES
 	('Observers', '{observe,unobserve}'),
 	('Schedules', '{schedule,unschedule}'),
 	('Administration', '{grant_usage,revoke_usage,pause,unpause,purge,check_resources,health,metrics,prometheus,adopt}'),
-	('Views', '{workflows,states,runs,checkpoints,compensations,attempts,branches,items,signals,events,dead_letters,queue_stats,activity,workers,breakers,limiters,observers,schedules}');
+	('Views', '{workflows,states,runs,checkpoints,compensations,attempts,branches,items,signals,events,dead_letters,ongoing,queue_stats,activity,workers,breakers,limiters,observers,schedules}');
 
 CREATE TEMP TABLE explanation (sqlstate text, about text, retried text, advice text);
 INSERT INTO explanation VALUES

@@ -154,11 +154,12 @@ SELECT r.id AS run_id,
 	k.sequence,
 	coalesce(a.attempt, j.attempt, t.attempt) AS attempt,
 	coalesce(a.progress, f.progress) AS progress,
-	r.max_attempts
+	r.max_attempts,
+	k.recorded_at AS entered_at
 FROM cano._run r
 JOIN cano._definition d ON d.id = r.definition
 LEFT JOIN LATERAL (
-	SELECT c.sequence, c.job
+	SELECT c.sequence, c.job, c.recorded_at
 	FROM cano._checkpoint c WHERE c.run = r.id
 	ORDER BY c.sequence DESC LIMIT 1) k ON true
 LEFT JOIN cano._job j
@@ -454,7 +455,8 @@ SELECT r.workflow,
 	count(*) FILTER (WHERE r.dead) AS dead
 FROM cano._runs r
 WHERE r.ended_at IS NULL OR r.dead
-GROUP BY r.workflow;
+GROUP BY r.workflow
+ORDER BY r.workflow;
 COMMENT ON VIEW cano.queue_stats IS 'how many runs each workflow has';
 COMMENT ON COLUMN cano.queue_stats.workflow IS 'its name';
 COMMENT ON COLUMN cano.queue_stats.queued IS 'due now, or held back by options(concurrency) or a pause';

@@ -8,6 +8,31 @@ LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'cano_engine';
 COMMENT ON FUNCTION cano._engine IS 'the library, and its clock';
 
+-- To look at again and again: short, and every run stays in its place.
+CREATE VIEW cano.ongoing WITH (security_barrier) AS
+SELECT r.run_id,
+	r.workflow,
+	r.state,
+	r.status,
+	r.waiting_for,
+	pg_catalog.date_trunc('second', e.now - coalesce(r.entered_at, r.submitted_at)) AS in_state,
+	CASE WHEN r.next_at IS NOT NULL THEN pg_catalog.date_trunc('second', greatest(r.next_at - e.now, '0')) END AS next_in,
+	r.attempt,
+	pg_catalog.concat_ws(' ', (r.progress ->> 'done') || coalesce('/' || (r.progress ->> 'total'), ''), r.progress ->> 'note') AS progress
+FROM cano._runs r, cano._engine() e
+WHERE r.ended_at IS NULL
+ORDER BY r.run_id;
+COMMENT ON VIEW cano.ongoing IS 'the runs that have not ended, a short line each: to look at again and again';
+COMMENT ON COLUMN cano.ongoing.run_id IS 'its id';
+COMMENT ON COLUMN cano.ongoing.workflow IS 'of what';
+COMMENT ON COLUMN cano.ongoing.state IS 'where it is';
+COMMENT ON COLUMN cano.ongoing.status IS 'queued, waiting, running, cancelling or compensating';
+COMMENT ON COLUMN cano.ongoing.waiting_for IS 'what it waits for, as in cano.runs';
+COMMENT ON COLUMN cano.ongoing.in_state IS 'how long it has been there';
+COMMENT ON COLUMN cano.ongoing.next_in IS 'in how long it goes on by itself; null: not by itself';
+COMMENT ON COLUMN cano.ongoing.attempt IS 'which attempt of the state';
+COMMENT ON COLUMN cano.ongoing.progress IS 'done/total and note, of a batch or by cano.progress()';
+
 -- Jobs and timers with their runs: as many rows as there are waiting.
 CREATE VIEW cano._pending WITH (security_barrier) AS
 SELECT q.run AS run_id,

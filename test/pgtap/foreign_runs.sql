@@ -125,7 +125,7 @@ SET SESSION AUTHORIZATION t_foreign_alice;
 SELECT is((SELECT * FROM t_foreign.picture), :'picture', 'her runs are as they were');
 SELECT is((SELECT count(*) FROM cano.events), :events::bigint, 'and nothing happened to them');
 SELECT is((SELECT string_agg(DISTINCT v, ' ') FROM t_foreign.told_by() AS v),
-	'_barred _heads _oldest _parts _pending _runs _schedules attempts branches checkpoints compensations dead_letters events items observers queue_stats runs schedules signals',
+	'_barred _heads _oldest _parts _pending _runs _schedules attempts branches checkpoints compensations dead_letters events items observers ongoing queue_stats runs schedules signals',
 	'to her each of these views has something to tell');
 RESET SESSION AUTHORIZATION;
 

@@ -1,6 +1,6 @@
 -- The fixed columns of the views, in their order; more may follow at the end.
 \ir lib/start.psql
-SELECT plan(28);
+SELECT plan(31);
 
 CREATE TEMP TABLE fixed (view text, columns text);
 INSERT INTO fixed VALUES
@@ -46,6 +46,11 @@ CALL cano.work();
 SELECT cano.submit('t_views.flow') AS queued \gset
 SELECT results_eq($$SELECT queued, running, waiting, dead FROM cano.queue_stats WHERE workflow = 't_views.flow'$$,
 	'VALUES (1::bigint, 0::bigint, 1::bigint, 0::bigint)', 'queue_stats counts what is queued and what waits');
+SELECT pg_temp.later('10 minutes') AS x \gset
+SELECT is((SELECT string_agg(concat_ws('|', run_id, workflow, state, status, waiting_for, date_trunc('minute', in_state), date_trunc('minute', next_in)), ', ')
+	FROM cano.ongoing), format('%s|t_views.flow|t|waiting|timer|00:10:00|00:49:00, %s|t_views.flow|a|queued|00:10:00', :waiting, :queued),
+	'ongoing says how long each run is where it is, and in how long it goes on');
+SELECT pg_temp.later('-10 minutes') AS x \gset
 SELECT is((SELECT data FROM cano.runs WHERE run_id = :queued), '{}'::jsonb, 'a run''s data are visible while it is under way');
 CALL cano.work();
 SELECT pg_temp.later('61 minutes') AS x \gset
@@ -53,6 +58,15 @@ CALL cano.work();
 SELECT is(pg_temp.status(:waiting) || pg_temp.status(:queued), 'completedcompleted', 'runs has their endings');
 SELECT is(coalesce((SELECT queued + running + waiting + dead FROM cano.queue_stats WHERE workflow = 't_views.flow'), 0), 0::bigint,
 	'and queue_stats has nothing left');
+SELECT is_empty('SELECT * FROM cano.ongoing', 'nor has ongoing');
+CREATE FUNCTION t_views.busy() RETURNS text LANGUAGE plpgsql AS $$BEGIN
+	PERFORM cano.progress(3, 12, 'parcels');
+	RETURN (SELECT concat_ws('|', state, status, attempt, progress) FROM cano.ongoing);
+END$$;
+SELECT cano.define('t_views.busy', cano.task('a', 't_views.busy', next => 'z'), cano.exit('z')) AS v \gset
+SELECT cano.submit('t_views.busy') AS run \gset
+CALL cano.work();
+SELECT is(cano.result(:run) ->> 'a', 'a|running|1|3/12 parcels', 'it says how far a task is');
 
 SELECT * FROM finish();
 DROP SCHEMA t_views CASCADE;
