@@ -119,11 +119,17 @@ cano_lookup_raise(const CanoLookup *lookup)
 	char	   *sqlstate = cano_json_get_text(lookup->error, "sqlstate");
 	char	   *detail = cano_json_get_text(lookup->error, "detail");
 	char	   *hint = cano_json_get_text(lookup->error, "hint");
+	char	   *context = cano_json_get_text(lookup->error, "context");
+	char	   *state = cano_json_get_text(lookup->error, "state");
+	char	   *task = cano_json_get_text(lookup->error, "task");
 
 	ereport(ERROR,
 			(errcode(cano_errcode(cano_category_by_name(category))),
 			 errmsg_internal("%s", message),
 			 detail ? errdetail_internal("SQLSTATE %s: %s", sqlstate, detail) :
 			 errdetail_internal("SQLSTATE %s", sqlstate),
-			 hint ? errhint("%s", hint) : 0));
+			 hint ? errhint("%s", hint) : 0,
+			 context ? errcontext("%s", context) : 0,
+			 task ? errcontext("task \"%s\" of state \"%s\"", task, state) :
+			 state ? errcontext("state \"%s\"", state) : 0));
 }
