@@ -152,7 +152,9 @@ BEGIN
 			CASE WHEN NOT EXISTS (SELECT FROM cano.workers w WHERE w.database = current_database())
 				THEN 'No background worker is in this database now. If none comes, CALL cano.work(); runs what is due.' END], NULL);
 	ELSIF v_run.status = 'waiting' AND v_run.waiting_for = 'signal' THEN
-		RETURN ARRAY[format('SELECT cano.signal(%s, %s); lets it go on.', id, cano._draw_literal(v_part ->> 'signal'))];
+		RETURN array_remove(ARRAY[format('SELECT cano.signal(%s, %s); lets it go on.', id, cano._draw_literal(v_part ->> 'signal')),
+			(SELECT format('It was sent %s, which it does not wait for here.', string_agg('"' || cano._draw_text(s.name, 60) || '"', ', ' ORDER BY s.name))
+			FROM (SELECT DISTINCT g.name FROM cano.signals g WHERE g.run_id = id AND g.name <> v_part ->> 'signal' ORDER BY g.name LIMIT 5) s HAVING count(*) > 0)], NULL);
 	ELSIF v_run.waiting_for = 'external' THEN
 		RETURN ARRAY[format('SELECT * FROM cano.take(%s); hands it to a client, who calls cano.complete or cano.fail.',
 			cano._draw_literal(v_part ->> 'queue'))];

@@ -2,7 +2,7 @@
 -- what failed and why, and what to do about it.
 \ir lib/start.psql
 \ir lib/pictures.psql
-SELECT plan(36);
+SELECT plan(37);
 
 CREATE FUNCTION pg_temp.first(run bigint) RETURNS text LANGUAGE sql AS $$ SELECT split_part(pg_temp.same(cano.explain(run)), E'\n', 1) $$;
 CREATE FUNCTION pg_temp.hints(run bigint) RETURNS text LANGUAGE sql AS $$
@@ -35,6 +35,9 @@ FROM (VALUES (:run1, '', 'one that is running'), (:run2, ', 3 done', 'and how fa
 CALL cano.work();
 SELECT matches(pg_temp.first(:run), ': waiting in state "ask" for signal "answer" since <time> \(<span>\)$', 'one that waits for a signal');
 SELECT is(pg_temp.hints(:run), 'SELECT cano.signal(<id>, ''answer''); lets it go on.', 'and how to send it');
+SELECT cano.signal(:run, 'Answer'), cano.signal(:run, 'other'), cano.signal(:run, 'other') \g /dev/null
+SELECT is(pg_temp.hints(:run), 'SELECT cano.signal(<id>, ''answer''); lets it go on. | It was sent "Answer", "other", which it does not wait for here.',
+	'signals that it does not wait for are told');
 CALL pg_temp.go('{"good_at": 2, "bad": 2}', NULL) \gset
 SELECT matches(pg_temp.first(:run), ': waiting in state "charge" to try again, attempt 2 of 3 at <time> \(in <span>\)', 'one that tries again');
 SELECT ok(cano.explain(:run) ~ 'attempt 2 of 3', 'it says how many attempts there are');
