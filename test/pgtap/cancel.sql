@@ -1,6 +1,6 @@
 -- cano.cancel: wherever a run is, it ends cancelled, and whatever it says.
 \ir lib/start.psql
-SELECT plan(42);
+SELECT plan(43);
 
 CREATE SCHEMA t_cancel;
 CREATE TABLE t_cancel.effect (run bigint, what text);
@@ -73,6 +73,15 @@ SELECT is((SELECT concat_ws(' ', status, state, cancel_reason) FROM cano.status(
 	'a run that its own task cancels goes no further');
 SELECT is((SELECT array_agg(what ORDER BY what) FROM t_cancel.effect WHERE run = :run), '{"before f after t",itself}',
 	'what that task did stays, and it could see the request');
+
+-- what it had done is undone, and why is known meanwhile
+CREATE FUNCTION t_cancel.look(run_id bigint) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO t_cancel.effect SELECT s.run_id, concat_ws(' ', s.status, s.cancel_reason) FROM cano.status(run_id) AS s $$;
+SELECT cano.define('t_cancel.undone', cano.task('a', 't_cancel.itself', next => 'end', compensate => 't_cancel.look'), cano.exit('end'));
+SELECT cano.submit('t_cancel.undone') AS run \gset
+CALL cano.work();
+SELECT is((SELECT array_agg(what) FROM t_cancel.effect WHERE run = :run AND what LIKE 'compensating%'), '{compensating had enough}',
+	'a run that is rolled back because it was cancelled says why');
 
 -- or all but cancels
 CREATE FUNCTION t_cancel.almost(run_id bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
