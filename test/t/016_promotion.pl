@@ -35,6 +35,16 @@ is( $standby->safe_psql('postgres',
 	'no process of cano on the standby');
 is($standby->safe_psql('postgres', "SELECT status FROM cano.status($run)"),
 	'queued', 'the run can be seen there');
+my @views = split /\n/, $primary->safe_psql('postgres',
+	q{SELECT oid::regclass FROM pg_class WHERE relnamespace = 'cano'::regnamespace AND relkind = 'v' AND relname NOT LIKE '\_%'});
+cmp_ok(scalar(@views), '>', 10, 'there are views');
+$standby->safe_psql('postgres', "SELECT * FROM $_") foreach @views;
+is($standby->safe_psql('postgres', 'SELECT count(*) FROM cano.checkpoints'), $primary->safe_psql('postgres', 'SELECT count(*) FROM cano.checkpoints'), 'all of which answer there, with what the primary has');
+is($standby->safe_psql('postgres', 'SELECT (SELECT count(*) FROM cano.activity), (SELECT count(*) FROM cano.workers)'), '0|0', 'with nobody at work');
+like($standby->safe_psql('postgres', "SELECT cano.explain($run)"), qr/^gated, run $run:/, 'a run is explained there');
+like($standby->safe_psql('postgres', 'SELECT cano.report()'), qr/<\/html>/, 'reported on');
+like($standby->safe_psql('postgres', "SELECT cano.report($run)"), qr/<\/html>/, 'by itself, too');
+is($standby->safe_psql('postgres', q{SELECT count(*) FROM cano.health() WHERE severity = 'error'}), '0', 'the standby has no fault');
 my (undef, undef, $stderr) =
   $standby->psql('postgres', q{SELECT cano.submit('three')});
 like($stderr, qr/read-only transaction|recovery/, 'but not submitted');

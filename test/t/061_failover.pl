@@ -39,6 +39,7 @@ SQL
 	$primary->backup('copy');
 	my $standby = PostgreSQL::Test::Cluster->new("standby_$name");
 	$standby->init_from_backup($primary, 'copy', has_streaming => 1);
+	$standby->append_conf('postgresql.conf', 'cano.node_id = 7');
 	$standby->start;
 	$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
 	if ($synchronous)
@@ -73,7 +74,9 @@ SQL
 		'0', "$name: none of them is lost") if $synchronous;
 	is($standby->safe_psql('postgres', 'SELECT (SELECT count(*) FROM cano._job), (SELECT count(*) FROM cano._timer), (SELECT count(*) FROM cano._crash)'),
 		'0|0|0', "$name: nothing is left over");
-	is_story($standby, submit($standby, q{'three'}), "$name: a new run");
+	my $new = submit($standby, q{'three'});
+	is_story($standby, $new, "$name: a new run");
+	is($new >> 48, 7, "$name: has an id that the primary never gave");
 	$standby->stop;
 }
 
