@@ -64,6 +64,21 @@ install_packages()
 	as_root rm -f "$conf"
 }
 
+# The same for packages that not every release of Debian has.
+install_if_known()
+{
+	local package
+
+	for package in $(missing_packages "$@"); do
+		apt-cache show "$package" >/dev/null 2>&1 || as_root apt-get -qq update </dev/null || :
+		if apt-cache show "$package" >/dev/null 2>&1; then
+			install_packages "$package"
+		else
+			say "There is no $package here; its tests are skipped"
+		fi
+	done
+}
+
 # Mermaid, for what draws with it to be tested by the real one: where there is
 # an npm, and it gets it.
 fetch_mermaid()
