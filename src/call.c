@@ -613,14 +613,13 @@ static void
 convert(const CanoFunction *function, CanoCallPlan *plan, const Value *values)
 {
 	LOCAL_FCINFO(fcinfo, 2);
-	JsonbParseState *state = NULL;
+	JsonbInState state = {0};
 	HeapTupleHeader header;
 	HeapTupleData tuple;
 	Datum	   *columns = palloc(plan->nconverted * sizeof(Datum));
 	bool	   *nulls = palloc(plan->nconverted * sizeof(bool));
-	JsonbValue *object;
 
-	cano_push_jsonb(&state, WJB_BEGIN_OBJECT, NULL);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < plan->nconverted; i++)
 	{
 		int			number = plan->converted[i];
@@ -632,15 +631,15 @@ convert(const CanoFunction *function, CanoCallPlan *plan, const Value *values)
 		key.val.string.len = strlen(function->parameters[number].name);
 		if (values[number].isnull)
 			json.type = jbvNull;
-		cano_push_jsonb(&state, WJB_KEY, &key);
-		cano_push_jsonb(&state, WJB_VALUE, &json);
+		pushJsonbValue(&state, WJB_KEY, &key);
+		pushJsonbValue(&state, WJB_VALUE, &json);
 	}
-	object = cano_push_jsonb(&state, WJB_END_OBJECT, NULL);
+	pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 
 	InitFunctionCallInfoData(*fcinfo, &plan->populate, 2, InvalidOid, NULL, NULL);
 	fcinfo->args[0].value = plan->row_nulls;
 	fcinfo->args[0].isnull = false;
-	fcinfo->args[1].value = JsonbPGetDatum(JsonbValueToJsonb(object));
+	fcinfo->args[1].value = JsonbPGetDatum(JsonbValueToJsonb(state.result));
 	fcinfo->args[1].isnull = false;
 	header = DatumGetHeapTupleHeader(FunctionCallInvoke(fcinfo));
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * compat.h
- *	  Differences between PostgreSQL 15, 16, 17 and 18, all of them.
+ *	  Differences between PostgreSQL 15, 16, 17, 18 and 19, all of them.
  *
  * Code is written for the newest; the shims below serve the older.
  *
@@ -62,9 +62,53 @@ extern PGDLLEXPORT void _PG_init(void);
 #define pg_noreturn		pg_attribute_noreturn()
 #endif
 
-/* 19: pushJsonbValue works on a JsonbInState; until then it is this */
-#define cano_push_jsonb(state, token, value) \
-	pushJsonbValue((state), (token), (value))
+/* 19: what is pushed goes into a struct, which has the result in the end */
+#if PG_VERSION_NUM < 190000
+#include "utils/jsonb.h"
+
+typedef struct JsonbInState
+{
+	JsonbValue *result;
+	JsonbParseState *parseState;
+} JsonbInState;
+
+static inline void
+cano_push_jsonb(JsonbInState *state, JsonbIteratorToken token, JsonbValue *value)
+{
+	state->result = pushJsonbValue(&state->parseState, token, value);
+}
+#define pushJsonbValue(state, token, value) \
+	cano_push_jsonb((state), (token), (value))
+#endif
+
+/* 19: a hash table in shared memory has one size */
+#if PG_VERSION_NUM < 190000
+#include "storage/shmem.h"
+
+#define ShmemInitHash(name, size, info, flags) \
+	ShmemInitHash((name), (size), (size), (info), (flags))
+#endif
+
+/* 19: the lookup of a function also says what it found, for a report we do not make */
+#if PG_VERSION_NUM < 190000
+#define cano_candidates(names) \
+	FuncnameGetCandidates((names), -1, NIL, false, false, false, true)
+#else
+#define cano_candidates(names) \
+	FuncnameGetCandidates((names), -1, NIL, false, false, false, true, &(int) {0})
+#endif
+
+/* 19: each kind of process has its own */
+#if PG_VERSION_NUM < 190000
+#define cano_log_min_messages	log_min_messages
+#else
+#define cano_log_min_messages	log_min_messages[MyBackendType]
+#endif
+
+/* 19: signal handlers have one more argument, so SIG_IGN needs a cast */
+#ifndef PG_SIG_IGN
+#define PG_SIG_IGN		SIG_IGN
+#endif
 
 /* 17: the local transaction id moved into a struct of PGPROC */
 #if PG_VERSION_NUM < 170000

@@ -33,8 +33,8 @@ typedef struct Parser
 {
 	const char *workflow;		/* as a place for messages */
 	CanoGraph	graph;
-	JsonbParseState *states;	/* the document's "states" */
-	JsonbParseState *functions;
+	JsonbInState states;		/* the document's "states" */
+	JsonbInState functions;
 	bool		options_given;
 	JsonbValue	options;		/* jbvNull: none that says anything */
 	const char *start;
@@ -51,7 +51,7 @@ typedef struct Object
 {
 	const char *place;
 	const CanoShape *shape;
-	JsonbParseState *out;
+	JsonbInState out;
 	uint32		seen;			/* bit i: rule i of the shape */
 } Object;
 
@@ -88,8 +88,9 @@ static void read_element(Parser *parser, const char *place,
 static const CanoShape *find_shape(const char *place,
 								   const CanoVariant *variant,
 								   JsonbContainer *container);
-static void push_key(JsonbParseState **out, const char *key);
-static void set_object(JsonbValue *value, JsonbParseState **out,
+static void push_key(JsonbInState *out, const char *key);
+static Jsonb *finish(JsonbInState *out, JsonbIteratorToken end);
+static void set_object(JsonbValue *value, JsonbInState *out,
 					   JsonbIteratorToken end);
 
 void
@@ -97,15 +98,15 @@ cano_document_parse(const char *workflow, Jsonb **parts, int nparts,
 					CanoDocument *result)
 {
 	Parser		parser = {0};
-	JsonbParseState *out = NULL;
+	JsonbInState out = {0};
 	JsonbValue	value;
 	Size		size = 0;
 
 	parser.workflow = psprintf("workflow \"%s\"", workflow);
 	parser.state = -1;
 	cano_graph_init(&parser.graph);
-	cano_push_jsonb(&parser.states, WJB_BEGIN_OBJECT, NULL);
-	cano_push_jsonb(&parser.functions, WJB_BEGIN_OBJECT, NULL);
+	pushJsonbValue(&parser.states, WJB_BEGIN_OBJECT, NULL);
+	pushJsonbValue(&parser.functions, WJB_BEGIN_OBJECT, NULL);
 
 	for (int i = 0; i < nparts; i++)
 		size += VARSIZE(parts[i]);
@@ -131,22 +132,20 @@ cano_document_parse(const char *workflow, Jsonb **parts, int nparts,
 	}
 	check_workflow(&parser);
 
-	cano_push_jsonb(&out, WJB_BEGIN_OBJECT, NULL);
+	pushJsonbValue(&out, WJB_BEGIN_OBJECT, NULL);
 	push_key(&out, "start");
 	cano_value_set_string(&value, parser.start);
-	cano_push_jsonb(&out, WJB_VALUE, &value);
+	pushJsonbValue(&out, WJB_VALUE, &value);
 	push_key(&out, "states");
 	set_object(&value, &parser.states, WJB_END_OBJECT);
-	cano_push_jsonb(&out, WJB_VALUE, &value);
+	pushJsonbValue(&out, WJB_VALUE, &value);
 	if (parser.options.type == jbvBinary)
 	{
 		push_key(&out, "options");
-		cano_push_jsonb(&out, WJB_VALUE, &parser.options);
+		pushJsonbValue(&out, WJB_VALUE, &parser.options);
 	}
-	result->document =
-		JsonbValueToJsonb(cano_push_jsonb(&out, WJB_END_OBJECT, NULL));
-	result->functions =
-		JsonbValueToJsonb(cano_push_jsonb(&parser.functions, WJB_END_OBJECT, NULL));
+	result->document = finish(&out, WJB_END_OBJECT);
+	result->functions = finish(&parser.functions, WJB_END_OBJECT);
 }
 
 /*
@@ -265,7 +264,7 @@ parse_state(Parser *parser, const char *name, JsonbContainer *part)
 
 	push_key(&parser->states, name);
 	end_object(&object, &value);
-	cano_push_jsonb(&parser->states, WJB_VALUE, &value);
+	pushJsonbValue(&parser->states, WJB_VALUE, &value);
 	parser->state = -1;
 }
 
@@ -396,9 +395,9 @@ begin_object(Object *object, const char *place, const CanoShape *shape)
 {
 	object->place = place;
 	object->shape = shape;
-	object->out = NULL;
+	memset(&object->out, 0, sizeof(JsonbInState));
 	object->seen = 0;
-	cano_push_jsonb(&object->out, WJB_BEGIN_OBJECT, NULL);
+	pushJsonbValue(&object->out, WJB_BEGIN_OBJECT, NULL);
 }
 
 /*
@@ -418,7 +417,7 @@ read_object(Parser *parser, Object *object, JsonbContainer *container,
 	{
 		push_key(&object->out, tag);
 		cano_value_set_string(&value, object->shape->name);
-		cano_push_jsonb(&object->out, WJB_VALUE, &value);
+		pushJsonbValue(&object->out, WJB_VALUE, &value);
 	}
 
 	/* A misspelt key explains whatever else would be found wrong. */
@@ -472,7 +471,7 @@ read_key(Parser *parser, Object *object, const char *key, JsonbValue *value)
 	if (read_value(parser, object->place, rule, value))
 	{
 		push_key(&object->out, key);
-		cano_push_jsonb(&object->out, WJB_VALUE, value);
+		pushJsonbValue(&object->out, WJB_VALUE, value);
 	}
 }
 
@@ -629,7 +628,7 @@ read_function(Parser *parser, const char *place, const CanoRule *rule,
 			  JsonbValue *value)
 {
 	CanoFunctionName *function;
-	JsonbParseState *out = NULL;
+	JsonbInState out = {0};
 	JsonbValue	field;
 
 	if (value->type != jbvString)
@@ -640,19 +639,19 @@ read_function(Parser *parser, const char *place, const CanoRule *rule,
 		parser->decides = true;
 	cano_value_set_string(value, function->name);
 
-	cano_push_jsonb(&out, WJB_BEGIN_OBJECT, NULL);
+	pushJsonbValue(&out, WJB_BEGIN_OBJECT, NULL);
 	push_key(&out, "signature");
 	cano_value_set_string(&field, function->signature);
-	cano_push_jsonb(&out, WJB_VALUE, &field);
+	pushJsonbValue(&out, WJB_VALUE, &field);
 	push_key(&out, "outcome");
 	field.type = jbvBool;
 	field.val.boolean = function->returns_outcome;
-	cano_push_jsonb(&out, WJB_VALUE, &field);
+	pushJsonbValue(&out, WJB_VALUE, &field);
 
 	/* Named twice, it is kept once: the object drops duplicates. */
 	push_key(&parser->functions, function->name);
 	set_object(&field, &out, WJB_END_OBJECT);
-	cano_push_jsonb(&parser->functions, WJB_VALUE, &field);
+	pushJsonbValue(&parser->functions, WJB_VALUE, &field);
 }
 
 /*
@@ -680,7 +679,7 @@ read_elements(Parser *parser, const char *place, const CanoRule *rule,
 			  JsonbValue *value)
 {
 	bool		branches = rule->type == CANO_TYPE_BRANCHES;
-	JsonbParseState *out = NULL;
+	JsonbInState out = {0};
 	List	   *names = NIL;
 	JsonbIterator *it;
 	JsonbValue	element;
@@ -689,7 +688,7 @@ read_elements(Parser *parser, const char *place, const CanoRule *rule,
 	if (!cano_value_is_array(value))
 		cano_value_refuse_type(place, rule->key, "an array", value);
 
-	cano_push_jsonb(&out, WJB_BEGIN_ARRAY, NULL);
+	pushJsonbValue(&out, WJB_BEGIN_ARRAY, NULL);
 	it = JsonbIteratorInit(value->val.binary.data);
 	(void) JsonbIteratorNext(&it, &element, false);
 	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
@@ -700,7 +699,7 @@ read_elements(Parser *parser, const char *place, const CanoRule *rule,
 					 &element);
 		if (!branches)
 			names = cano_value_add_name(place, names, &element);
-		cano_push_jsonb(&out, WJB_ELEM, &element);
+		pushJsonbValue(&out, WJB_ELEM, &element);
 	}
 	set_object(value, &out, WJB_END_ARRAY);
 }
@@ -755,12 +754,12 @@ find_shape(const char *place, const CanoVariant *variant,
 }
 
 static void
-push_key(JsonbParseState **out, const char *key)
+push_key(JsonbInState *out, const char *key)
 {
 	JsonbValue	value;
 
 	cano_value_set_string(&value, key);
-	cano_push_jsonb(out, WJB_KEY, &value);
+	pushJsonbValue(out, WJB_KEY, &value);
 }
 
 static void
@@ -769,13 +768,20 @@ end_object(Object *object, JsonbValue *value)
 	set_object(value, &object->out, WJB_END_OBJECT);
 }
 
+static Jsonb *
+finish(JsonbInState *out, JsonbIteratorToken end)
+{
+	pushJsonbValue(out, end, NULL);
+	return JsonbValueToJsonb(out->result);
+}
+
 /*
  * The value that a finished object or array is, ready to go into another.
  */
 static void
-set_object(JsonbValue *value, JsonbParseState **out, JsonbIteratorToken end)
+set_object(JsonbValue *value, JsonbInState *out, JsonbIteratorToken end)
 {
-	Jsonb	   *jsonb = JsonbValueToJsonb(cano_push_jsonb(out, end, NULL));
+	Jsonb	   *jsonb = finish(out, end);
 
 	value->type = jbvBinary;
 	value->val.binary.data = &jsonb->root;

@@ -296,8 +296,7 @@ find_named(List *names, Refusal *refusal)
 	Oid			other = InvalidOid;
 	List	   *found = NIL;
 
-	candidate = FuncnameGetCandidates(names, -1, NIL, false, false, false, true);
-	for (; candidate != NULL; candidate = candidate->next)
+	for (candidate = cano_candidates(names); candidate; candidate = candidate->next)
 	{
 		if (get_func_prokind(candidate->oid) != PROKIND_FUNCTION)
 			other = candidate->oid;
@@ -356,8 +355,7 @@ find_stored(const CanoFunctionName *name)
 	foreach(cell, identifiers)
 		names = lappend(names, makeString(pstrdup(lfirst(cell))));
 
-	candidate = FuncnameGetCandidates(names, -1, NIL, false, false, false, true);
-	for (; candidate != NULL; candidate = candidate->next)
+	for (candidate = cano_candidates(names); candidate; candidate = candidate->next)
 		if (strcmp(signature_of(candidate->oid), name->signature) == 0)
 			return candidate->oid;
 	return find_named(names, &refusal);

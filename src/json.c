@@ -16,14 +16,14 @@
 #include "json.h"
 
 static void push_key(CanoJson *json, const char *key);
-static void push_jsonb(JsonbParseState **state, JsonbIteratorToken token,
+static void push_jsonb(JsonbInState *state, JsonbIteratorToken token,
 					   const Jsonb *value);
 
 void
 cano_json_begin(CanoJson *json)
 {
-	json->state = NULL;
-	cano_push_jsonb(&json->state, WJB_BEGIN_OBJECT, NULL);
+	memset(json, 0, sizeof(CanoJson));
+	pushJsonbValue(&json->state, WJB_BEGIN_OBJECT, NULL);
 }
 
 void
@@ -40,7 +40,7 @@ cano_json_text(CanoJson *json, const char *key, const char *value)
 		v.val.string.val = unconstify(char *, value);
 		v.val.string.len = strlen(value);
 	}
-	cano_push_jsonb(&json->state, WJB_VALUE, &v);
+	pushJsonbValue(&json->state, WJB_VALUE, &v);
 }
 
 void
@@ -51,7 +51,7 @@ cano_json_int(CanoJson *json, const char *key, int64 value)
 	push_key(json, key);
 	v.type = jbvNumeric;
 	v.val.numeric = int64_to_numeric(value);
-	cano_push_jsonb(&json->state, WJB_VALUE, &v);
+	pushJsonbValue(&json->state, WJB_VALUE, &v);
 }
 
 void
@@ -64,7 +64,8 @@ cano_json_value(CanoJson *json, const char *key, const Jsonb *value)
 Jsonb *
 cano_json_end(CanoJson *json)
 {
-	return JsonbValueToJsonb(cano_push_jsonb(&json->state, WJB_END_OBJECT, NULL));
+	pushJsonbValue(&json->state, WJB_END_OBJECT, NULL);
+	return JsonbValueToJsonb(json->state.result);
 }
 
 Jsonb *
@@ -94,17 +95,18 @@ cano_json_set(const Jsonb *data, const char *key, const Jsonb *value)
 Jsonb *
 cano_json_array(const Jsonb *array, const List *more)
 {
-	JsonbParseState *state = NULL;
+	JsonbInState state = {0};
 	JsonbContainer *old = array ? unconstify(JsonbContainer *, &array->root) :
 		NULL;
 	ListCell   *cell;
 
-	cano_push_jsonb(&state, WJB_BEGIN_ARRAY, NULL);
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; old && i < JsonContainerSize(old); i++)
-		cano_push_jsonb(&state, WJB_ELEM, getIthJsonbValueFromContainer(old, i));
+		pushJsonbValue(&state, WJB_ELEM, getIthJsonbValueFromContainer(old, i));
 	foreach(cell, more)
 		push_jsonb(&state, WJB_ELEM, lfirst(cell));
-	return JsonbValueToJsonb(cano_push_jsonb(&state, WJB_END_ARRAY, NULL));
+	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	return JsonbValueToJsonb(state.result);
 }
 
 Jsonb *
@@ -161,15 +163,14 @@ push_key(CanoJson *json, const char *key)
 	k.type = jbvString;
 	k.val.string.val = unconstify(char *, key);
 	k.val.string.len = strlen(key);
-	cano_push_jsonb(&json->state, WJB_KEY, &k);
+	pushJsonbValue(&json->state, WJB_KEY, &k);
 }
 
 /*
  * Push a whole value; a scalar is stored as an array of one.
  */
 static void
-push_jsonb(JsonbParseState **state, JsonbIteratorToken token,
-		   const Jsonb *value)
+push_jsonb(JsonbInState *state, JsonbIteratorToken token, const Jsonb *value)
 {
 	JsonbValue	v;
 
@@ -182,5 +183,5 @@ push_jsonb(JsonbParseState **state, JsonbIteratorToken token,
 		v.val.binary.data = unconstify(JsonbContainer *, &value->root);
 		v.val.binary.len = VARSIZE(value) - VARHDRSZ;
 	}
-	cano_push_jsonb(state, token, &v);
+	pushJsonbValue(state, token, &v);
 }

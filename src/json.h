@@ -11,10 +11,12 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
+#include "compat.h"
+
 /* An object under construction. */
 typedef struct CanoJson
 {
-	JsonbParseState *state;
+	JsonbInState state;
 } CanoJson;
 
 extern void cano_json_begin(CanoJson *json);

@@ -33,6 +33,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "compat.h"
 #include "debug.h"
 #include "dispatch.h"
 #include "guc.h"
@@ -144,7 +145,7 @@ become_launcher(void)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
-	pqsignal(SIGINT, SIG_IGN);	/* there is never a query to cancel */
+	pqsignal(SIGINT, PG_SIG_IGN);	/* there is never a query to cancel */
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	pgstat_report_appname("cano launcher");

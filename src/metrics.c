@@ -430,11 +430,9 @@ cano_metrics_make_memory(void)
 	if (memory == NULL)
 		memory = MemoryContextAllocZero(TopMemoryContext, sizeof(Memory));
 	memory->lock = &GetNamedLWLockTranche("cano_metrics")[0].lock;
-	memory->roles = ShmemInitHash("cano metrics of roles", MOST_ROLES,
-								  MOST_ROLES, &roles,
+	memory->roles = ShmemInitHash("cano metrics of roles", MOST_ROLES, &roles,
 								  HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
-	memory->states = ShmemInitHash("cano metrics of states", MOST_STATES,
-								   MOST_STATES, &states,
+	memory->states = ShmemInitHash("cano metrics of states", MOST_STATES, &states,
 								   HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
 }
 

@@ -456,7 +456,7 @@ cano_named_make_memory(CanoNamed *named)
 		memory->shared->created = 0;
 	}
 	memory->states = ShmemInitHash(psprintf("cano %s states", named->noun),
-								   STATES, STATES, &info,
+								   STATES, &info,
 								   HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
 	named->memory = memory;
 }

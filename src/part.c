@@ -37,8 +37,7 @@ static void string_value(char *text, JsonbValue *value);
 Datum
 cano_part(PG_FUNCTION_ARGS)
 {
-	JsonbParseState *state = NULL;
-	JsonbValue *object;
+	JsonbInState state = {0};
 	Datum	   *values;
 	Oid		   *types;
 	bool	   *nulls;
@@ -66,8 +65,8 @@ cano_part(PG_FUNCTION_ARGS)
 		pushJsonbValue(&state, WJB_KEY, &key);
 		pushJsonbValue(&state, WJB_VALUE, &value);
 	}
-	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
-	PG_RETURN_JSONB_P(JsonbValueToJsonb(object));
+	pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	PG_RETURN_JSONB_P(JsonbValueToJsonb(state.result));
 }
 
 /*

@@ -43,6 +43,7 @@
 #include "utils/portal.h"
 #include "utils/rel.h"
 
+#include "compat.h"
 #include "scrub.h"
 #include "txn.h"
 
@@ -393,14 +394,14 @@ static void
 release_lock(const LOCKTAG *tag, LOCKMODE mode)
 {
 	int			client_level = client_min_messages;
-	int			log_level = log_min_messages;
+	int			log_level = cano_log_min_messages;
 
 	client_min_messages = ERROR;
-	log_min_messages = ERROR;
+	cano_log_min_messages = ERROR;
 	while (LockRelease(tag, mode, true))
 		 /* again */ ;
 	client_min_messages = client_level;
-	log_min_messages = log_level;
+	cano_log_min_messages = log_level;
 }
 
 static void

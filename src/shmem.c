@@ -100,7 +100,7 @@ make_memory(void)
 		initialize();
 	info.keysize = sizeof(CanoLaneKey);
 	info.entrysize = sizeof(CanoLane);
-	cano_lanes = ShmemInitHash("cano lanes", CANO_LANES, CANO_LANES, &info,
+	cano_lanes = ShmemInitHash("cano lanes", CANO_LANES, &info,
 							   HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
 	cano_breaker_make_memory();
 	cano_limiter_make_memory();

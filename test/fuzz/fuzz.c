@@ -101,7 +101,7 @@ cano_fuzz(PG_FUNCTION_ARGS)
 	on_proc_exit(say_how_many, (Datum) 0);
 
 	/* libFuzzer tells a hang by it, but only where nobody else has it. */
-	pqsignal(SIGALRM, SIG_DFL);
+	signal(SIGALRM, SIG_DFL);
 	LLVMFuzzerRunDriver(&argc, &argv, try_input);
 	PG_RETURN_VOID();
 }
@@ -216,7 +216,7 @@ fuzz_is_expected(const char *sqlstate, const char *sqlstates)
 }
 
 void
-fuzz_found(const char *fmt,...)
+fuzz_found(const char *fmt, ...)
 {
 	va_list		args;
 

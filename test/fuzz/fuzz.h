@@ -65,7 +65,7 @@ extern void fuzz_accepted(void);
 extern void fuzz_seen(uint32 what);
 
 /* A finding: the input is kept, and this process ends. */
-pg_noreturn extern void fuzz_found(const char *fmt,...) pg_attribute_printf(1, 2);
+pg_noreturn extern void fuzz_found(const char *fmt, ...) pg_attribute_printf(1, 2);
 
 /* It reads from end to end, and is the same when it was text in between. */
 extern void fuzz_check_jsonb(const char *what, const Jsonb *value);

@@ -10,7 +10,7 @@ set -uo pipefail
 
 FLAGS="-g1 -O1 -fno-sanitize-recover=all"
 # Debian's flags are gcc's.
-QUIET="-Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes"
+QUIET="-Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes -Wno-cast-function-type-strict"
 LONGEST=4096					# bytes of an input
 SECONDS_EACH=20					# no input takes so long
 seed=${CANO_FUZZ_SEED:-1}
