@@ -28,6 +28,29 @@ older_than: only runs that ended at least that long ago
 workflow: only of this one; null: of all';
 
 /*
+ * A table of somebody's that used a row type would stand in the way of DROP
+ * EXTENSION.
+ */
+CREATE FUNCTION cano._revoke_types() RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	v_type regtype;
+BEGIN
+	FOR v_type IN
+		SELECT t.oid
+		FROM pg_type t
+		JOIN pg_class c ON c.oid = t.typrelid
+		WHERE t.typnamespace = 'cano'::regnamespace AND t.typacl IS NULL AND c.relkind IN ('r', 'c')
+	LOOP
+		EXECUTE format('REVOKE ALL ON TYPE %s FROM PUBLIC', v_type);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION cano._revoke_types IS 'take the row types that are new from everybody';
+
+/*
  * Runs carry the number of the database that may run them (see origin.h), so
  * that a copy of it (a restored dump, a clone, an upgraded cluster) does not run
  * what the original may still be running.  Roles may have other numbers there,
@@ -85,6 +108,8 @@ BEGIN
 	UPDATE cano._timer t SET due_at = now(), waiting = 'r'
 	FROM cano._run r WHERE r.id = t.run AND r.origin = v_here AND t.waiting = 'o';
 
+	-- pg_upgrade keeps no rights on the row types of tables.
+	PERFORM cano._revoke_types();
 	PERFORM cano._look();
 	RETURN cardinality(v_runs);
 END

@@ -74,17 +74,10 @@ BEGIN
 			p.oid::pg_catalog.regprocedure::text AS name
 		FROM pg_catalog.pg_proc p
 		WHERE p.pronamespace OPERATOR(pg_catalog.=) 'cano'::pg_catalog.regnamespace AND p.proacl IS NULL
-		UNION ALL
-		-- A table of somebody's that used a row type would stand in the way of
-		-- DROP EXTENSION.
-		SELECT 'TYPE', t.oid::pg_catalog.regtype::text
-		FROM pg_catalog.pg_type t
-		JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.typrelid
-		WHERE t.typnamespace OPERATOR(pg_catalog.=) 'cano'::pg_catalog.regnamespace AND t.typacl IS NULL
-			AND c.relkind IN ('r', 'c')
 	LOOP
 		EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM PUBLIC', v_new.kind, v_new.name);
 	END LOOP;
+	PERFORM cano._revoke_types();
 
 	FOR v_new IN
 		SELECT c.oid::pg_catalog.regclass AS name

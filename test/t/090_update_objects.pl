@@ -8,48 +8,25 @@ use FindBin;
 use lib $FindBin::RealBin;
 
 use CanoServer;
-use PostgreSQL::Test::Utils;
+use CanoUpgrade;
 use Test::More;
 
 my $node = new_server('objects');
-my $upgrade = "$FindBin::RealBin/../upgrade";
-my @releases = sort map { m{cano--(.*)\.sql$} } glob "$upgrade/cano--*.sql";
-my $objects = slurp_file("$upgrade/objects.sql");
-
-# A line for every property; after a statement, if there is one.
-sub objects
-{
-	my ($database, $statement) = @_;
-
-	return split /\n/, $node->safe_psql($database, 'BEGIN;' . ($statement // '') . ";$objects; ROLLBACK");
-}
-
-# Those that only one of two lists has.
-sub differences
-{
-	my ($left, $right) = @_;
-	my %is_left = map { $_ => 1 } @$left;
-	my %is_right = map { $_ => 1 } @$right;
-
-	my @differences = ((map { "- $_" } grep { !$is_right{$_} } @$left), (map { "+ $_" } grep { !$is_left{$_} } @$right));
-
-	return @differences;
-}
 
 $node->safe_psql('postgres', 'CREATE ROLE narrow; CREATE DATABASE fresh');
 my $given = q{SELECT cano.grant_usage('worker'); GRANT USAGE ON SCHEMA cano TO narrow; GRANT EXECUTE ON FUNCTION cano.submit, cano.status TO narrow};
 $node->safe_psql('fresh', "CREATE EXTENSION cano; $given");
-my @fresh = objects('fresh');
+my @fresh = objects($node, 'fresh');
 cmp_ok(scalar(@fresh), '>', 3000, 'a new installation has many properties');
 
-foreach my $release (@releases)
+foreach my $release (releases())
 {
-	install_script($node, $release, slurp_file("$upgrade/cano--$release.sql"));
+	install_script($node, $release, release_script($release));
 	$node->safe_psql('postgres', 'CREATE DATABASE updated');
 	$node->safe_psql('updated', "CREATE EXTENSION cano VERSION '$release'; $given");
-	cmp_ok(scalar(differences(\@fresh, [ objects('updated') ])), '>', 0, "$release: is different");
+	cmp_ok(scalar(differences(\@fresh, [ objects($node, 'updated') ])), '>', 0, "$release: is different");
 	$node->safe_psql('updated', 'ALTER EXTENSION cano UPDATE');
-	is(join("\n", differences(\@fresh, [ objects('updated') ])), '', "$release: an update makes it like a new installation");
+	is(join("\n", differences(\@fresh, [ objects($node, 'updated') ])), '', "$release: an update makes it like a new installation");
 	$node->safe_psql('postgres', 'DROP DATABASE updated');
 }
 
@@ -74,9 +51,9 @@ foreach my $planted (
 	'DELETE FROM pg_depend WHERE ctid = (SELECT ctid FROM pg_depend WHERE classid = 1255 AND refobjid = \'cano._runs\'::regclass LIMIT 1)',
 	q{DELETE FROM pg_init_privs WHERE objoid = 'cano.outcome'::regtype})
 {
-	cmp_ok(scalar(differences(\@fresh, [ objects('fresh', $planted) ])), '>', 0, "$planted is seen");
+	cmp_ok(scalar(differences(\@fresh, [ objects($node, 'fresh', $planted) ])), '>', 0, "$planted is seen");
 }
-is(join("\n", differences(\@fresh, [ objects('fresh') ])), '', 'and nothing is seen where there is nothing');
+is(join("\n", differences(\@fresh, [ objects($node, 'fresh') ])), '', 'and nothing is seen where there is nothing');
 
 $node->stop;
 done_testing();

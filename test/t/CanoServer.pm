@@ -10,7 +10,7 @@ use FindBin;
 use PostgreSQL::Test::Cluster;
 use Test::More;
 
-our @EXPORT = qw(new_server use_database submit wait_ended run_story
+our @EXPORT = qw(new_server make_server use_database submit wait_ended run_story
   is_story close_gate open_gate wait_at_gate count_workers
   define_slow submit_slow wait_slow end_slow
   attempt terminate_worker crash_by_worker use_strange_world install_script);
@@ -47,8 +47,18 @@ END
 	}
 }
 
-# Settings: lines of postgresql.conf, after ours.
 sub new_server
+{
+	my $node = make_server(@_);
+
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE ROLE worker LOGIN');
+	return $node;
+}
+
+# As it is made: without a role, and not started.  Settings are lines of
+# postgresql.conf, after ours.
+sub make_server
 {
 	my ($name, $settings) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
@@ -62,9 +72,7 @@ max_prepared_transactions = 5
 log_min_messages = warning
 log_statement = none
 CONF
-	$node->start;
 	push @servers, $node;
-	$node->safe_psql('postgres', 'CREATE ROLE worker LOGIN');
 	return $node;
 }
 
