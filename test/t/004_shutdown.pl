@@ -11,7 +11,8 @@ use Time::HiRes qw(time);
 use CanoServer;
 use Test::More;
 
-my $node = new_server('shutdown', "cano.max_crashes = 1\n");
+# A step a commit: what was done before the task is kept.
+my $node = new_server('shutdown', "cano.max_crashes = 1\ncano.batch_steps = 1\n");
 use_database($node, 'postgres');
 define_slow($node);
 

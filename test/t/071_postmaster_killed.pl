@@ -11,7 +11,8 @@ use lib $FindBin::RealBin;
 use CanoServer;
 use Test::More;
 
-my $node = new_server('orphans', "cano.max_crashes = 1\ncano.idle_timeout = '60s'\n");
+# A step a commit: what was done before the task is kept.
+my $node = new_server('orphans', "cano.max_crashes = 1\ncano.batch_steps = 1\ncano.idle_timeout = '60s'\n");
 use_database($node, 'postgres');
 define_slow($node);
 
