@@ -37,10 +37,21 @@ SELECT cano.define('split', cano.split('a', '{note,note}'::text[], next => 'b'),
 SQL
 my @points = qw(batch-claimed step-before-call step-after-call step-decided batch-before-settle batch-before-commit batch-after-commit);
 
+# Whom it killed is gone before the server knows of it, and restarts.
+sub wait_back
+{
+	my ($stop, $log) = @_;
+
+	$node->wait_for_log(qr/all server processes terminated/, $log) if $stop =~ /:kill/;
+	$node->poll_query_until('postgres', 'SELECT true');
+	return;
+}
+
 # A run is begun and worked on in one session.  True if that came to its end.
 sub begin
 {
 	my ($workflow, $stop) = @_;
+	my $log = -s $node->logfile;
 	my ($status) = $node->psql('postgres', <<"SQL");
 SET cano.debug_stop = '$stop';
 SET SESSION AUTHORIZATION worker;
@@ -48,7 +59,7 @@ SELECT cano.signal(cano.submit('$workflow'), 'go');
 CALL cano.work();
 SQL
 
-	$node->poll_query_until('postgres', 'SELECT true') if $status == 2;
+	wait_back($stop, $log) if $status == 2;
 	return $status == 0;
 }
 
@@ -104,10 +115,12 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM cano._crash'), '0', 'no cr
 # Submitting
 foreach my $action (qw(error fatal kill))
 {
+	my $stop = "submit-after-insert:$action";
+	my $log = -s $node->logfile;
 	my ($status) = $node->psql('postgres',
-		"SET cano.debug_stop = 'submit-after-insert:$action'; SET SESSION AUTHORIZATION worker; SELECT cano.submit('three', key => 'k')");
+		"SET cano.debug_stop = '$stop'; SET SESSION AUTHORIZATION worker; SELECT cano.submit('three', key => 'k')");
 	isnt($status, 0, "$action: who submits is stopped");
-	$node->poll_query_until('postgres', 'SELECT true');
+	wait_back($stop, $log);
 	is($node->safe_psql('postgres', q{SELECT (SELECT count(*) FROM cano.runs WHERE key = 'k'), (SELECT count(*) FROM cano._key), (SELECT count(*) FROM cano._job)}),
 		'0|0|0', "$action: and nothing of it is left");
 }
