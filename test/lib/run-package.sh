@@ -12,7 +12,7 @@ tests=0
 # What is in the repository, as far as a copy without it can tell.
 make_archive()
 {
-	local me=(-c user.name=cano -c user.email=cano@example.org)
+	local me=(-c user.name=cano -c user.email=nobody@cano.invalid)
 
 	git init -q . && git add -A && git "${me[@]}" commit -q -m cano &&
 		make -s dist PG_CONFIG="$PG_CONFIG" && unzip -q "cano-$version.zip" -d "$WORK/package"
