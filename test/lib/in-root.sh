@@ -28,6 +28,14 @@ mount --rbind /sys "$ROOT/sys"
 mount -t tmpfs -o mode=1777 tmpfs "$ROOT/dev/shm"
 mount --bind "$CACHE" "$ROOT/var/cache/apt/archives"
 apt-config dump | grep -E '^Acquire::(https?::Proxy|Check-Valid-Until) ' >"$ROOT/etc/apt/apt.conf.d/80cano" || :
+if is_experimental "$PG_MAJOR"; then
+	echo "deb $MIRROR experimental main" >"$ROOT/etc/apt/sources.list.d/experimental.list"
+	printf '%s\n' "Package: postgresql* libpq*" "Pin: release a=experimental" "Pin-Priority: 600" \
+		>"$ROOT/etc/apt/preferences.d/experimental"
+	chroot "$ROOT" apt-get -qq update || :
+	chroot "$ROOT" apt-cache show "postgresql-server-dev-$PG_MAJOR" >/dev/null 2>&1 ||
+		not_tested "there is no PostgreSQL $PG_MAJOR in Debian's \"experimental\""
+fi
 
 copy_tree "$ROOT/root/cano"
 status=0

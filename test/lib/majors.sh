@@ -18,14 +18,31 @@ release_of()
 	case $1 in
 		15) echo bookworm ;;
 		17) echo trixie ;;
-		18) echo forky ;;
+		18 | 19) echo forky ;;
 	esac
+}
+
+# Whether there are no packages of it but for the curious, in "experimental".
+is_experimental()
+{
+	[ "$1" = 19 ]
+}
+
+# The extensions that tests need.  pgTAP is nothing but SQL: where there is none
+# for that major yet, that of another will do.
+extension_packages()
+{
+	if is_experimental "$1"; then
+		echo postgresql-18-pgtap
+	else
+		echo "postgresql-$1-pgtap postgresql-$1-plpgsql-check postgresql-$1-cron"
+	fi
 }
 
 # Whether this machine's own packages have that major.
 is_here()
 {
-	[ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = "$(release_of "$1")" ] ||
+	{ ! is_experimental "$1" && [ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = "$(release_of "$1")" ]; } ||
 		apt-cache show "postgresql-server-dev-$1" >/dev/null 2>&1
 }
 

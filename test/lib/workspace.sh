@@ -157,12 +157,14 @@ run_in_workspace()
 make_private_postgres()
 {
 	local root=${1:-$WORK/pg}
+	local extensions=$root/usr/share/postgresql/$PG_MAJOR/extension
 
 	[ -d "/usr/lib/postgresql/$PG_MAJOR/lib/pgxs" ] || die "no PostgreSQL $PG_MAJOR with its development files here"
 	mkdir -p "$root/usr/lib/postgresql" "$root/usr/share/postgresql" "$root/usr/include"
 	cp -R "/usr/lib/postgresql/$PG_MAJOR" "$root/usr/lib/postgresql/"
 	cp -R "/usr/share/postgresql/$PG_MAJOR" "$root/usr/share/postgresql/"
 	ln -s /usr/include/postgresql "$root/usr/include/postgresql"
+	[ -e "$extensions/pgtap.control" ] || cp /usr/share/postgresql/*/extension/pgtap* "$extensions" 2>/dev/null || :
 	BINDIR=$root/usr/lib/postgresql/$PG_MAJOR/bin
 	PG_CONFIG=$BINDIR/pg_config
 	export BINDIR PG_CONFIG

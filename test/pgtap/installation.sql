@@ -1,5 +1,8 @@
 -- What CREATE EXTENSION leaves behind.
+SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'plpgsql_check') AS present \gset
+\if :present
 LOAD 'plpgsql_check';	-- before any PL/pgSQL runs, or its newer versions refuse
+\endif
 BEGIN;
 SELECT plan(15);
 
@@ -64,7 +67,6 @@ SET LOCAL check_function_bodies = on;
 SELECT is_empty($$SELECT signature, complaint FROM functions JOIN pg_language AS l ON l.oid = prolang, pg_temp.complaint(functions.oid, l.lanvalidator)
 	WHERE complaint IS NOT NULL$$, 'every function has a valid body');
 
-SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'plpgsql_check') AS present \gset
 \if :present
 -- Pictures are STABLE, because what they read of tables is of one moment; what
 -- processes do is in shared memory, which has no moments.

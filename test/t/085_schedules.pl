@@ -15,6 +15,8 @@ use CanoServer;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+has_extension('pg_cron') or plan skip_all => 'pg_cron is not here';
+
 use constant HOUR => 3600;
 use constant EVERY_HOUR => '7 * * * *';
 

@@ -13,7 +13,7 @@ use Test::More;
 our @EXPORT = qw(new_server make_server use_database submit wait_ended run_story
   is_story close_gate open_gate wait_at_gate count_workers
   define_slow submit_slow wait_slow end_slow
-  attempt terminate_worker crash_by_worker use_strange_world install_script);
+  attempt terminate_worker crash_by_worker use_strange_world install_script has_extension);
 
 my @servers;
 
@@ -117,6 +117,15 @@ sub install_script
 	print $file $content;
 	close $file;
 	return;
+}
+
+# Whether this PostgreSQL has an extension at all.
+sub has_extension
+{
+	my ($name) = @_;
+	my ($sharedir) = split /\n/, qx(pg_config --sharedir);
+
+	return -e "$sharedir/extension/$name.control";
 }
 
 # Submit a run as a role; its arguments in SQL.  Returns the run's id.
