@@ -76,7 +76,7 @@ indent: $(OBJS)
 	objdump -Wi $(OBJS) | awk '/DW_TAG_typedef/ {t = 1} t && /DW_AT_name/ {print $$NF; t = 0}' | sort -u > typedefs.tmp
 	set -e; for file in $(srcdir)/src/*.[ch]; do \
 		$(INDENT) <$$file >indent.tmp; \
-		sed -i -E 's/^([A-Za-z_][A-Za-z_0-9 ]*[A-Za-z_0-9])[ \t]+\*$$/\1 */; s/,\.([a-z])/, .\1/; s/^\}[ \t]+(\w+;)$$/} \1/' indent.tmp; \
+		sed -i -E 's/^([A-Za-z_][A-Za-z_0-9 ]*[A-Za-z_0-9])[ \t]+\*$$/\1 */; s/,\.([a-z.])/, .\1/; s/^\}[ \t]+(\w+;)$$/} \1/' indent.tmp; \
 		cmp -s indent.tmp $$file || cp indent.tmp $$file; \
 	done
 	rm -f typedefs.tmp indent.tmp

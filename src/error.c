@@ -100,7 +100,7 @@ cano_error_copy(const ErrorData *edata)
 }
 
 CanoError *
-cano_error_make(CanoCategory category, const char *fmt,...)
+cano_error_make(CanoCategory category, const char *fmt, ...)
 {
 	CanoError  *error = palloc0(sizeof(CanoError));
 	StringInfoData buf;

@@ -44,7 +44,7 @@ extern CanoCategory cano_category_by_name(const char *name);
 extern CanoError *cano_error_copy(const ErrorData *edata);
 
 /* An error that cano itself makes up, in the current memory context. */
-extern CanoError *cano_error_make(CanoCategory category, const char *fmt,...)
+extern CanoError *cano_error_make(CanoCategory category, const char *fmt, ...)
 			pg_attribute_printf(2, 3);
 
 /*

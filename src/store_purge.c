@@ -48,7 +48,7 @@ static CanoStatement look = {
  * Whoever resumes a run locks it; it is read again when it is locked here.
  * Of all other rows of an ended run there are no more to come.
  */
-static CanoStatement purge = {
+static CanoStatement remove_ended = {
 	"WITH chosen AS ("
 	"	SELECT r.id FROM cano._run r"
 	"	JOIN cano._definition d ON d.id = r.definition"
@@ -166,7 +166,7 @@ cano_store_purge(ArrayType *runs, TimestampTz now, Interval *older_than)
 		older_than ? IntervalPGetDatum(older_than) : (Datum) 0
 	};
 
-	(void) cano_statement_run(&purge, values, older_than ? NULL : "  n",
-							  SPI_OK_SELECT);
+	(void) cano_statement_run(&remove_ended, values,
+							  older_than ? NULL : "  n", SPI_OK_SELECT);
 	return cano_column_int64(0, 1, 0);
 }

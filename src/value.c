@@ -299,7 +299,7 @@ cano_value_set_string(JsonbValue *value, const char *string)
 }
 
 void
-cano_value_refuse(const char *hint, const char *place, const char *fmt,...)
+cano_value_refuse(const char *hint, const char *place, const char *fmt, ...)
 {
 	StringInfoData message;
 

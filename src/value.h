@@ -49,7 +49,7 @@ extern List *cano_value_add_name(const char *place, List *names,
 
 /* "hint" may be NULL. */
 pg_noreturn extern void cano_value_refuse(const char *hint, const char *place,
-										  const char *fmt,...)
+										  const char *fmt, ...)
 			pg_attribute_printf(3, 4);
 pg_noreturn extern void cano_value_refuse_type(const char *place,
 											   const char *key,
