@@ -10,22 +10,27 @@ DROP FUNCTION cano._upgrade_begin();
 
 -- Then for those who read.  They lock views in any order, so that waiting for
 -- one while holding another could be for ever: give all back and try again,
--- unless somebody said how long to wait.  This locks a view and no more.
+-- unless somebody said how long to wait.  Begin with the one that was not to be
+-- had, when nothing else is held, and wait for longer each time: who reads
+-- again and again comes after us then.  This locks a view and no more.
 DO $$
 DECLARE
 	v_lock_timeout text := pg_catalog.current_setting('lock_timeout');
+	v_wait integer := 100;				-- milliseconds
+	v_busy pg_catalog.oid[] := '{}';	-- those that were not to be had, the latest first
 	v_view pg_catalog.regclass;
 BEGIN
 	LOOP
 		BEGIN
 			IF v_lock_timeout OPERATOR(pg_catalog.=) '0' THEN
-				SET LOCAL lock_timeout = '100 ms';
+				PERFORM pg_catalog.set_config('lock_timeout', v_wait::text, true);
 			END IF;
 			FOR v_view IN
 				SELECT c.oid
 				FROM pg_catalog.pg_class c
 				WHERE c.relnamespace OPERATOR(pg_catalog.=) 'cano'::pg_catalog.regnamespace
 					AND c.relkind OPERATOR(pg_catalog.=) 'v'
+				ORDER BY pg_catalog.array_position(v_busy, c.oid)
 			LOOP
 				EXECUTE pg_catalog.format('ALTER VIEW %s SET (security_barrier)', v_view);
 			END LOOP;
@@ -35,6 +40,8 @@ BEGIN
 			IF v_lock_timeout OPERATOR(pg_catalog.<>) '0' THEN
 				RAISE;
 			END IF;
+			v_busy := pg_catalog.array_prepend(v_view::pg_catalog.oid, pg_catalog.array_remove(v_busy, v_view::pg_catalog.oid));
+			v_wait := least(v_wait OPERATOR(pg_catalog.*) 2, 10000);
 		END;
 	END LOOP;
 END
