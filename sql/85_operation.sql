@@ -227,7 +227,7 @@ BEGIN ATOMIC
 	SELECT 'stuck', 'error', pg_catalog.format('Work of role %s is due since %s, and nobody is at it.', b.role, b.due_at),
 		pg_catalog.format('SET ROLE %I; CALL cano.work(); RESET ROLE;', b.role)
 	FROM e, cano._barred b
-	WHERE b.why IS NULL AND b.due_at < e.now - '1 min'::interval
+	WHERE b.why IS NULL AND b.due_at < e.now - '1 min'::interval AND NOT pg_catalog.pg_is_in_recovery()
 		AND NOT EXISTS (SELECT FROM cano._slots() s WHERE s.role = b.owner AND s.status = 'running'
 			AND s.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()))
 	UNION ALL
