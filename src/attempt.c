@@ -29,13 +29,14 @@ static void out_of_time(void);
 static TimeoutId timer = MAX_TIMEOUTS;
 static volatile sig_atomic_t interruptions = 0;
 static bool running = false;
-static bool insisting = false;
+static int64 patience = 0;		/* as many interruptions */
 
 void
-cano_attempt_start(int64 limit_ms, bool insist)
+cano_attempt_start(int64 limit_ms, int64 insist_ms)
 {
 	interruptions = 0;
-	insisting = insist;
+	patience = insist_ms > 0 ?
+		PATIENCE + (insist_ms - limit_ms) / AGAIN_MS : PG_INT64_MAX;
 	running = limit_ms > 0;
 	if (!running)
 		return;
@@ -71,7 +72,7 @@ out_of_time(void)
 		interruptions++;
 	InterruptPending = true;
 	QueryCancelPending = true;
-	if (interruptions > PATIENCE && insisting && !cano_txn_is_session())
+	if (interruptions > patience && !cano_txn_is_session())
 		ProcDiePending = true;
 	SetLatch(MyLatch);
 }

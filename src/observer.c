@@ -452,7 +452,7 @@ tell_one(const Observer *observer, const CanoRecord *record,
 	cano_bracket_open(&bracket, holding);
 	PG_TRY();
 	{
-		cano_attempt_start(time_limit(), true);
+		cano_attempt_start(time_limit(), time_limit());
 		call(observer, binding);
 		late = cano_attempt_stop();
 		if (late)

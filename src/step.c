@@ -319,7 +319,7 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 		CANO_POINT("step-before-call");
 		(void) cano_context_set(&current);
 		step->permit = cano_breaker_acquire(cano_run_extra(run)->breaker);
-		cano_attempt_start(is_guest ? LONGEST_STAY : limit, !is_guest);
+		cano_attempt_start(is_guest ? LONGEST_STAY : limit, limit);
 		call(run, step);
 		late = cano_attempt_stop();
 		if (late)

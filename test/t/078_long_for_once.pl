@@ -11,18 +11,25 @@ use lib $FindBin::RealBin;
 use CanoServer;
 use Test::More;
 
-my $node = new_server('long_for_once', "cano.workers_per_role = 1\n");
+my $node = new_server('long_for_once', "cano.max_crashes = 1\n");
 use_database($node, 'postgres');
 
-# Sequences are not rolled back: they count bodies.
+# Sequences are not rolled back: they count bodies, and interruptions.  What waits does not wait
+# for a lock: that ends sooner where the work of others is held.
 $node->safe_psql('postgres', <<'SQL');
 CREATE SEQUENCE bodies;
-GRANT ALL ON SEQUENCE bodies TO worker;
+CREATE SEQUENCE interruptions;
+GRANT ALL ON SEQUENCE bodies, interruptions TO worker;
+CREATE TABLE door (closed boolean);
+INSERT INTO door VALUES (true);
+GRANT SELECT ON door TO worker;
 CREATE FUNCTION pass(gated boolean) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	IF gated THEN
 		PERFORM nextval('bodies');
-		PERFORM FROM gate;
+		WHILE (SELECT closed FROM door) LOOP
+			PERFORM pg_sleep(0.01); -- lasts: until the door is opened
+		END LOOP;
 	END IF;
 	PERFORM note();
 END $$;
@@ -32,9 +39,31 @@ BEGIN
 EXCEPTION WHEN query_canceled THEN
 	PERFORM note();
 END $$;
+CREATE FUNCTION pass_never(gated boolean) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1 .. CASE WHEN gated THEN 200 ELSE 0 END LOOP
+		BEGIN
+			PERFORM pg_sleep(60); -- lasts: until it is interrupted, again and again
+		EXCEPTION WHEN query_canceled THEN
+			PERFORM nextval('interruptions');
+		END;
+	END LOOP;
+END $$;
 SELECT cano.define('pass', cano.task('a', 'note', next => 'b'), cano.task('b', 'pass', next => 'end'), cano.exit('end'));
 SELECT cano.define('trapping', cano.task('b', 'pass_trapping', next => 'end'), cano.exit('end'));
+SELECT cano.define('never', cano.task('b', 'pass_never', timeout => '1.2 s', next => 'end'), cano.exit('end'));
 SQL
+
+sub value { my ($statement) = @_; return $node->safe_psql('postgres', $statement) }
+
+sub set_workers
+{
+	my ($n) = @_;
+
+	$node->append_conf('postgresql.conf', "cano.workers_per_role = $n");
+	$node->reload;
+	return;
+}
 
 # How many of these runs have ended well.
 sub count_ended
@@ -43,31 +72,47 @@ sub count_ended
 	return "SELECT count(*) FILTER (WHERE status = 'completed') FROM cano.runs WHERE run_id > $from";
 }
 
-foreach my $workflow ('pass', 'trapping')
+# Eight runs for one worker that knows their task as a quick one; the first, of
+# which the id is returned, is long for once.
+sub begin_eight
 {
-	$node->append_conf('postgresql.conf', 'cano.workers_per_role = 1');
-	$node->reload;
-	my $before = $node->safe_psql('postgres', 'SELECT coalesce(max(run_id), 0) FROM cano.runs');
-	$node->safe_psql('postgres', "SELECT cano.submit_many('$workflow', array_fill('{\"gated\": false}'::jsonb, ARRAY[2000]))",
-		extra_params => [ '-U', 'worker' ]);
-	ok($node->poll_query_until('postgres', count_ended($before), '2000'), "$workflow: two thousand are quick");
-	$before = $node->safe_psql('postgres', 'SELECT max(run_id) FROM cano.runs');
+	my ($workflow) = @_;
+	my @as_worker = (extra_params => [ '-U', 'worker' ]);
 
-	my $bodies = $node->safe_psql('postgres', "SELECT nextval('bodies')");
-	close_gate($node);
-	$node->safe_psql('postgres', "SELECT cano.submit_many('$workflow', ARRAY(SELECT jsonb_build_object('gated', i = 1) FROM generate_series(1, 8) i))",
-		extra_params => [ '-U', 'worker' ]);
-	my ($first) = $node->safe_psql('postgres', "SELECT min(run_id) FROM cano.runs WHERE run_id > $before");
-	wait_at_gate($node);
-	$node->append_conf('postgresql.conf', 'cano.workers_per_role = 2');
-	$node->reload;
-	ok($node->poll_query_until('postgres', count_ended($before), '7'), 'the others do not wait for the one that does');
-	is($node->safe_psql('postgres', "SELECT status FROM cano.status($first)"), 'running', 'which goes on');
-	open_gate($node);
-	ok(wait_ended($node, $first), 'until it has ended');
-	is( $node->safe_psql('postgres', "SELECT nextval('bodies') - $bodies - 1, count(*), min(attempt) FROM ledger WHERE run = $first AND state = 'b'"),
-		'2|1|1', 'its body ran twice, in one attempt, with one effect');
-	is($node->safe_psql('postgres', "SELECT count(*) FROM cano.attempts WHERE run_id > $before"), '0', 'nobody failed');
+	set_workers(1);
+	$node->restart;
+	my $before = value('SELECT coalesce(max(run_id), 0) FROM cano.runs');
+	$node->safe_psql('postgres', "SELECT cano.submit_many('$workflow', array_fill('{\"gated\": false}'::jsonb, ARRAY[2000]))", @as_worker);
+	ok($node->poll_query_until('postgres', count_ended($before), '2000'), "$workflow: two thousand are quick");
+	value("SELECT setval('bodies', 1, false)");
+	value('UPDATE door SET closed = true');
+	my ($first) = split /\n/, $node->safe_psql('postgres',
+		"SELECT * FROM cano.submit_many('$workflow', ARRAY(SELECT jsonb_build_object('gated', i = 1) FROM generate_series(1, 8) i))", @as_worker);
+	$node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM cano.activity JOIN pg_stat_activity USING (pid) WHERE run_id = $first AND wait_event = 'PgSleep')")
+	  or die 'the first does not begin';
+	set_workers(2);
+	return $first;
 }
 
+foreach my $workflow ('pass', 'trapping')
+{
+	my $first = begin_eight($workflow);
+
+	ok($node->poll_query_until('postgres', count_ended($first), '7'), 'the others do not wait for the one that does');
+	is(value("SELECT status FROM cano.status($first)"), 'running', 'which goes on');
+	value('UPDATE door SET closed = false');
+	ok(wait_ended($node, $first), 'until it has ended');
+	is( value("SELECT nextval('bodies') - 1, count(*), min(attempt) FROM ledger WHERE run = $first AND state = 'b'"),
+		'2|1|1', 'its body ran twice, in one attempt, with one effect');
+	is(value("SELECT count(*) FROM cano.attempts WHERE run_id >= $first"), '0', 'nobody failed');
+}
+
+# Its own time ends while it is among others, too.
+my $first = begin_eight('never');
+ok($node->poll_query_until('postgres', count_ended($first), '7'), 'the others do not wait for one that traps all interruptions');
+ok(wait_ended($node, $first), 'whose session ends');
+is(value("SELECT error ->> 'category' FROM cano.runs WHERE run_id = $first"), 'poisoned', 'for which it is to blame');
+cmp_ok(value("SELECT nextval('interruptions')"), '<', 150, 'and soon');
+
+$node->stop;
 done_testing();
