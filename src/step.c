@@ -299,7 +299,7 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 	};
 	TimestampTz started_at = cano_now();
 	int64		limit = time_left(run, started_at);
-	bool		is_guest = run->shares &&
+	bool		is_guest = run->shares && !is_sheltered(run) &&
 		(limit == 0 || limit > LONGEST_STAY);
 	ErrorData  *volatile cancelled = NULL;
 	volatile bool late = false;

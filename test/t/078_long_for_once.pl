@@ -52,6 +52,7 @@ END $$;
 SELECT cano.define('pass', cano.task('a', 'note', next => 'b'), cano.task('b', 'pass', next => 'end'), cano.exit('end'));
 SELECT cano.define('trapping', cano.task('b', 'pass_trapping', next => 'end'), cano.exit('end'));
 SELECT cano.define('never', cano.task('b', 'pass_never', timeout => '1.2 s', next => 'end'), cano.exit('end'));
+SELECT cano.define('undone', cano.task('a', 'note', next => 'b'), cano.task('b', 'pass', compensate => 'note', next => 'end'), cano.exit('end'));
 SQL
 
 sub value { my ($statement) = @_; return $node->safe_psql('postgres', $statement) }
@@ -113,6 +114,16 @@ ok($node->poll_query_until('postgres', count_ended($first), '7'), 'the others do
 ok(wait_ended($node, $first), 'whose session ends');
 is(value("SELECT error ->> 'category' FROM cano.runs WHERE run_id = $first"), 'poisoned', 'for which it is to blame');
 cmp_ok(value("SELECT nextval('interruptions')"), '<', 150, 'and soon');
+
+# A cancellation must not come between two calls of what would have to be undone.
+$first = begin_eight('undone');
+is(value("SELECT cano.cancel($first)"), 't', 'one that can be undone is cancelled');
+ok($node->poll_query_until('postgres', "SELECT status = 'cancelled' OR EXISTS (SELECT FROM cano.activity WHERE run_id = $first AND since < clock_timestamp() - interval '1.5 s') FROM cano.status($first)"),
+	'which does not interrupt it');
+value('UPDATE door SET closed = false');
+ok(wait_ended($node, $first), 'it goes on to its end');
+is(value("SELECT nextval('bodies') - 1, status, (SELECT string_agg(state, ' ' ORDER BY state) FROM ledger WHERE run = $first) FROM cano.runs WHERE run_id = $first"),
+	'1|cancelled|a b b', 'and is undone');
 
 $node->stop;
 done_testing();
