@@ -32,7 +32,10 @@
 #include "store_drain.h"
 #include "txn.h"
 
-/* How long a task may take among others, in milliseconds: as many batches. */
+/*
+ * How long a task may take among others, in milliseconds: as many batches.  One
+ * that has not much more time at all keeps it for its only try.
+ */
 #define LONGEST_STAY	Max((int64) 200 * cano_batch_time, 1000)
 
 /* How often a deadlock or serialization failure is tried again at once. */
@@ -300,7 +303,7 @@ try_task(const CanoRun *run, bool holding, bool last, CanoStep *step)
 	TimestampTz started_at = cano_now();
 	int64		limit = time_left(run, started_at);
 	bool		is_guest = run->shares && !is_sheltered(run) &&
-		(limit == 0 || limit > LONGEST_STAY);
+		(limit == 0 || limit > 2 * LONGEST_STAY);
 	ErrorData  *volatile cancelled = NULL;
 	volatile bool late = false;
 	volatile bool stopped = false;

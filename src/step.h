@@ -45,10 +45,9 @@ typedef struct CanoStep
  * holds the work of earlier steps: then the task must not wait for a lock,
  * and one that would is rolled back and reported as separate.  So is one that
  * takes long while others of its transaction wait for it, unless it must not
- * be interrupted.  "failure"
- * takes the place of the call: what an earlier transaction learned when it
- * tried to commit.  Allocates in the current memory context; leaves the
- * session as it was.
+ * be interrupted.  "failure" takes the place of the call: what an earlier
+ * transaction learned when it tried to commit.  Allocates in the current memory
+ * context; leaves the session as it was.
  */
 extern void cano_step_run(const CanoRun *run, bool holding,
 						  const CanoError *failure, CanoStep *step);

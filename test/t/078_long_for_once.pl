@@ -51,7 +51,7 @@ BEGIN
 END $$;
 SELECT cano.define('pass', cano.task('a', 'note', next => 'b'), cano.task('b', 'pass', next => 'end'), cano.exit('end'));
 SELECT cano.define('trapping', cano.task('b', 'pass_trapping', next => 'end'), cano.exit('end'));
-SELECT cano.define('never', cano.task('b', 'pass_never', timeout => '1.2 s', next => 'end'), cano.exit('end'));
+SELECT cano.define('never', cano.task('b', 'pass_never', timeout => '2.5 s', next => 'end'), cano.exit('end'));
 SELECT cano.define('undone', cano.task('a', 'note', next => 'b'), cano.task('b', 'pass', compensate => 'note', next => 'end'), cano.exit('end'));
 SQL
 
