@@ -6,10 +6,10 @@
  * Steps share a transaction while nobody can tell: while the work of earlier
  * steps is held, no task is started that may take long, and one that would
  * wait for a lock is undone, the transaction committed, and the task run again
- * with nothing held.  So is one that takes long all the same, so that neither
- * the work of others stays uncommitted nor their jobs claimed for long.  A task
- * that is long now and then shares it with few: a transaction takes on as much
- * as is done in its time on average.
+ * with nothing held.  So is one that takes long all the same, if it may be
+ * interrupted, so that neither the work of others stays uncommitted nor their
+ * jobs claimed for long.  A task that is long now and then shares it with few: a
+ * transaction takes on as much as is done in its time on average.
  *
  *-------------------------------------------------------------------------
  */

@@ -10,7 +10,7 @@ set -uo pipefail
 KINDS="lint unit model fuzz compile analyse regress isolation pgtap tap demo browser package bench"
 TALLY=$WORK/tally
 LOGS=$WORK/logs
-TIME_LIMIT=1800					# seconds, each kind
+TIME_LIMIT=900					# seconds, each kind
 LEAST_COVERAGE=90				# percent of the lines of src/
 if [ -n "$(compgen -e CANO_)" ]; then
 	TIME_LIMIT=86400			# tests are made long: wait for them, and
